@@ -1,0 +1,1 @@
+"""Settings that ship with faceguard: the model catalogue, and one file a device."""

@@ -1,0 +1,1 @@
+"""A model becomes an engine: fetched by hash, converted, proven."""

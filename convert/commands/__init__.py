@@ -1,0 +1,1 @@
+"""Commands that this floor adds to `faceguard`."""

@@ -1,0 +1,1 @@
+"""The camera: frames in, safe frames out."""

@@ -1,0 +1,107 @@
+"""The `faceguard` command: finds the floors' commands, runs one, and speaks plainly of errors."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from importlib.metadata import entry_points, version
+from typing import TYPE_CHECKING, Protocol
+
+from faceguard.engines.errors import FaceguardError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class Command(Protocol):
+    """What a module in the entry point group `faceguard.commands` holds."""
+
+    HELP: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declares the command's options."""
+        ...
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Does the work and returns the exit code."""
+        ...
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends the same way as Ctrl-C, cleaning up, with its own exit code."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: What follows the program's name; `sys.argv[1:]` when None.
+
+    Returns:
+        The exit code; `faceguard.engines.errors` lists them. 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser, chosen = _parser(words)
+    options = parser.parse_args(words)
+    logging.basicConfig(format="faceguard: %(message)s", level=logging.WARNING)
+    if chosen is None:
+        parser.print_help()
+        return 2
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return chosen.run(options)
+    except FaceguardError as error:
+        _say(f"faceguard: {error}")
+        return error.exit_code
+    except Terminated:
+        _say("faceguard: stopped")
+        return EXIT_TERMINATED
+    except KeyboardInterrupt:
+        _say("faceguard: interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left (`| head`); say nothing more on it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _parser(words: list[str]) -> tuple[argparse.ArgumentParser, Command | None]:
+    """Builds the parser, loading only the command that was asked for where one was."""
+    parser = argparse.ArgumentParser(
+        prog="faceguard", description="Covers every face before a picture leaves the device."
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"faceguard {version('faceguard-edge')}"
+    )
+    group = parser.add_subparsers(dest="command", metavar="COMMAND")
+    points = {point.name: point for point in entry_points(group="faceguard.commands")}
+    asked = next((word for word in words if not word.startswith("-")), None)
+    wanted = [asked] if asked in points else sorted(points)
+    chosen: Command | None = None
+    for name in wanted:
+        command: Command = points[name].load()
+        command.add_arguments(group.add_parser(name, help=command.HELP, description=command.HELP))
+        if name == asked:
+            chosen = command
+    return parser, chosen
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Where safe frames go; nothing here takes any other kind."""

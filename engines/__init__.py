@@ -1,0 +1,1 @@
+"""An engine runs: arrays in, arrays out. Knows neither cameras nor converters."""

@@ -1,0 +1,1 @@
+"""Face detectors: letterbox, infer, decode, suppress; a file for each family."""

@@ -1,0 +1,108 @@
+"""Every error faceguard raises on purpose, as one tree.
+
+::
+
+    FaceguardError                exit code
+     |- UsageError                 2   an option or a value that cannot be meant
+     |- InputError                 1   a picture, video or folder that cannot be read
+     |- OutputError                5   a place that cannot be written
+     |   '- OutputExists           1   something stands there already and --force was not given
+     |- ModelError                 3   a model that is not what it should be
+     |   |- ModelMissing           3   not on this machine: `faceguard models pull NAME`
+     |   |- ModelCorrupt           3   its bytes are not the ones the catalogue names
+     |   '- ModelUnknown           2   no such name in the catalogue
+     |- FetchError                 4   a download that did not come to its end
+     |- ConvertError               6   a graph that cannot become an engine
+     |   |- BadModelFile           6   truncated, or no model at all
+     |   '- UnsupportedOp          6   an operation the converter does not know
+     '- InferenceError             7   a runtime that failed, or gave an answer that cannot be true
+         |- TensorMismatch         7   dtype or shape is not what the engine takes
+         '- InferenceTimeout       7   no answer in the time allowed
+
+Each message is one line: what is wrong, where, and what to do about it. The command line prints
+that line and exits with the code beside the class; a traceback on a user's screen is a bug.
+"""
+
+
+class FaceguardError(Exception):
+    """Base of all errors that faceguard raises on purpose."""
+
+    exit_code: int = 1
+
+
+class UsageError(FaceguardError):
+    """An option or a value that cannot be meant."""
+
+    exit_code = 2
+
+
+class InputError(FaceguardError):
+    """A picture, video or folder that cannot be read."""
+
+    exit_code = 1
+
+
+class OutputError(FaceguardError):
+    """A place that cannot be written: full, read-only or missing."""
+
+    exit_code = 5
+
+
+class OutputExists(OutputError):
+    """Something stands at the output's place and was not to be replaced."""
+
+    exit_code = 1
+
+
+class ModelError(FaceguardError):
+    """A model that is not what it should be."""
+
+    exit_code = 3
+
+
+class ModelMissing(ModelError):
+    """The model is in the catalogue but not on this machine."""
+
+
+class ModelCorrupt(ModelError):
+    """The model's bytes are not the ones that the catalogue names."""
+
+
+class ModelUnknown(ModelError):
+    """No model of that name is in the catalogue."""
+
+    exit_code = 2
+
+
+class FetchError(FaceguardError):
+    """A download that did not come to its end."""
+
+    exit_code = 4
+
+
+class ConvertError(FaceguardError):
+    """A graph that cannot become an engine."""
+
+    exit_code = 6
+
+
+class BadModelFile(ConvertError):
+    """A model file that is truncated, damaged or of another kind."""
+
+
+class UnsupportedOp(ConvertError):
+    """An operation that the converter does not know."""
+
+
+class InferenceError(FaceguardError):
+    """A runtime that failed, or gave an answer that cannot be true."""
+
+    exit_code = 7
+
+
+class TensorMismatch(InferenceError):
+    """An array whose dtype or shape is not what the engine takes."""
+
+
+class InferenceTimeout(InferenceError):
+    """No answer in the time allowed."""

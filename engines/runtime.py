@@ -1,0 +1,115 @@
+"""An engine runs: arrays in, arrays out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from faceguard.engines.errors import ModelMissing, TensorMismatch, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from faceguard.engines.types import Array, TensorSpec
+
+
+class Runtime(Protocol):
+    """One loaded engine.
+
+    Runtimes are context managers; leaving the block frees what they hold. `infer` may be called
+    from any thread, one call at a time or several where the backend allows it (ONNX Runtime does).
+    """
+
+    @property
+    def inputs(self) -> Sequence[TensorSpec]:
+        """What `infer` takes."""
+        ...
+
+    @property
+    def outputs(self) -> Sequence[TensorSpec]:
+        """What `infer` gives."""
+        ...
+
+    def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Runs the engine once.
+
+        Args:
+            feeds: One array an input, by name.
+
+        Returns:
+            One array an output, by name; the caller's own.
+
+        Raises:
+            TensorMismatch: A name, dtype or shape that the engine does not take.
+            InferenceError: The backend failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Frees the engine; twice is as good as once."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Gives the runtime itself."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closes it."""
+        ...
+
+
+def check_feeds(specs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> None:
+    """Stops wrong arrays at the door.
+
+    Args:
+        specs: The engine's inputs.
+        feeds: What was given.
+
+    Raises:
+        TensorMismatch: Naming the first input that is missing, unknown or of another kind.
+    """
+    known = {spec.name for spec in specs}
+    for name in feeds:
+        if name not in known:
+            raise TensorMismatch(f"no input is called {name!r}; this engine takes {sorted(known)}")
+    for spec in specs:
+        array = feeds.get(spec.name)
+        if array is None:
+            raise TensorMismatch(f"input {spec.name!r} was not given")
+        if not spec.accepts(array):
+            want = "x".join("?" if side is None else str(side) for side in spec.shape)
+            have = "x".join(map(str, array.shape))
+            raise TensorMismatch(
+                f"input {spec.name!r} takes {spec.dtype} {want}, not {array.dtype} {have}"
+            )
+
+
+def open_runtime(path: Path, *, threads: int = 0) -> Runtime:
+    """Opens an engine file with the backend that its suffix names.
+
+    Args:
+        path: A `.onnx` graph, for ONNX Runtime on the CPU.
+        threads: Threads for one inference; 0 leaves the choice to the backend.
+
+    Raises:
+        ModelMissing: There is no such file.
+        ModelCorrupt: The backend cannot read it.
+        UsageError: No backend runs files of this kind.
+    """
+    if not path.is_file():
+        raise ModelMissing(f"{path}: no such engine file")
+    if path.suffix == ".onnx":
+        from faceguard.engines.onnx import OnnxRuntime  # heavy: loads onnxruntime
+
+        return OnnxRuntime(path, threads=threads)
+    raise UsageError(
+        f"{path}: no runtime opens {path.suffix or 'files without a suffix'!r}; give a .onnx file"
+    )

@@ -1,0 +1,93 @@
+"""How the three floors become one distribution.
+
+The folders stand at the top of the repository (``edge/``, ``engines/``, ``convert/``) and are
+imported as ``faceguard.edge`` and so on. Each floor registers its own commands under the entry
+point group ``faceguard.commands``, so that no floor has to import another to be reachable from
+the command line.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+FLOORS = ("edge", "engines", "convert")
+
+
+def packages() -> dict[str, str]:
+    """Maps each import name to its folder."""
+    found = {"faceguard.configs": "configs"}
+    for floor in FLOORS:
+        found[f"faceguard.{floor}"] = floor
+        for inner in find_packages(floor):
+            found[f"faceguard.{floor}.{inner}"] = f"{floor}/{inner.replace('.', '/')}"
+    return found
+
+
+CPU = [
+    "av>=14.0",
+    "onnxruntime>=1.19",
+    "opencv-python-headless>=4.8",
+]
+CONVERT = [
+    "onnx>=1.16",
+    "tflite>=2.18",
+]
+
+setup(
+    name="faceguard-edge",
+    version="0.1.0",
+    description="The camera that cannot leak a face: on-device redaction for NVIDIA Jetson and PC",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=list(packages()),
+    package_dir=packages(),
+    package_data={
+        "faceguard.configs": ["*.yaml"],
+        **{f"faceguard.{f}": ["py.typed"] for f in FLOORS},
+    },
+    install_requires=[
+        "numpy>=1.24",
+        "pillow>=10.1",
+        "pydantic>=2.6",
+        "pyyaml>=6.0",
+        "tqdm>=4.64",
+    ],
+    extras_require={
+        "cpu": CPU,
+        "convert": CONVERT,
+        # On JetPack, TensorRT and OpenCV come from apt and are seen through a virtual
+        # environment made with --system-site-packages; a wheel of OpenCV beside them would hide
+        # the one that was built with GStreamer.
+        "jetson": ["av>=14.0", "onnxruntime>=1.19", "pycuda>=2024.1", "systemd-python>=235"],
+        "web": ["starlette>=0.37", "uvicorn>=0.29"],
+        "dev": [
+            *CPU,
+            *CONVERT,
+            "ai-edge-litert>=1.2",
+            "hypothesis>=6.100",
+            "import-linter>=2.0",
+            "mypy>=1.10",
+            "pytest>=8.0",
+            "pytest-cov>=5.0",
+            "ruff>=0.6",
+            "types-PyYAML",
+            "types-tqdm",
+        ],
+    },
+    entry_points={
+        "console_scripts": ["faceguard = faceguard.edge.cli:main"],
+        "faceguard.commands": [
+            "redact = faceguard.edge.commands.redact",
+            "doctor = faceguard.edge.commands.doctor",
+            "models = faceguard.convert.commands.models",
+        ],
+    },
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Topic :: Multimedia :: Video",
+    ],
+)
