@@ -78,7 +78,7 @@ class Letterbox:
         Returns:
             The same shape, in source pixels.
         """
-        pairs = points.reshape(*points.shape[:-1], -1, 2)
+        pairs = points.reshape(*points.shape[:-1], points.shape[-1] // 2, 2)
         scale = np.array(
             [self.region.width / self.content_width, self.region.height / self.content_height],
             np.float32,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from faceguard.engines.errors import ModelMissing
+from faceguard.engines.store import find_engine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,3 +21,16 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the larger data set is not at {folder}; set FACEGUARD_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def engine_path() -> Callable[[str], Path]:
+    """Gives a model's prepared graph by name, or a skip that says how to get it."""
+
+    def find(name: str) -> Path:
+        try:
+            return find_engine(name)
+        except ModelMissing as error:
+            pytest.skip(str(error))
+
+    return find

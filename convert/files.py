@@ -1,0 +1,58 @@
+"""Files that appear whole: written beside, flushed to the disk, and only then given their name."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from faceguard.engines.errors import OutputError
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turns what the system says about a write into one clear line.
+
+    Args:
+        folder: Where the block writes, for the message.
+
+    Raises:
+        OutputError: The disk is full, or the folder cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def output_error(folder: Path, error: OSError) -> OutputError:
+    """The error to raise for a failed write."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(f"{folder}: the disk is full; free some space and pull again")
+    reason = error.strerror or type(error).__name__
+    return OutputError(
+        f"{folder}: cannot be written ({reason}); make it writable, "
+        "or set XDG_DATA_HOME to a folder that is"
+    )
+
+
+def publish(draft: Path, final: Path) -> None:
+    """Gives a finished file its name, so that after a cut of power it is whole or not there.
+
+    Args:
+        draft: The finished file, on the same file system.
+        final: Its name; a file that stands there is replaced.
+
+    Raises:
+        OSError: From the system; see `writing`.
+    """
+    with draft.open("rb+") as file:
+        os.fsync(file.fileno())
+    draft.replace(final)
+    folder = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,152 @@
+"""A source file becomes the graph that a runtime loads.
+
+ONNX graphs come with the picture size that their author exported. The convolutional detectors
+here run at any size, so height and width are opened; TFLite files are converted. The answer is the
+same bytes each time for the same source and the same packages. Whoever changes the graphs made
+here raises `faceguard.engines.store.PREPARER` by one.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceguard.engines.errors import BadModelFile, ConvertError
+
+if TYPE_CHECKING:
+    import onnx
+
+_NEEDS = {".onnx": ("onnx",), ".tflite": ("onnx", "tflite")}
+_COLOURS = 3
+
+
+def prepare(source: Path, *, name: str) -> bytes:
+    """Makes the graph that the runtime loads.
+
+    Args:
+        source: A `.onnx` or `.tflite` file.
+        name: The model's name in the catalogue, for messages.
+
+    Returns:
+        A serialized ONNX model, checked by onnx.checker.
+
+    Raises:
+        BadModelFile: The file is truncated, damaged or no model.
+        UnsupportedOp: It holds an operation that the converter does not know.
+        ConvertError: Its suffix is not known, it has no picture as input, or a package is missing.
+    """
+    needs = _NEEDS.get(source.suffix)
+    if needs is None:
+        raise ConvertError(f"{name}: cannot prepare {source}; only .onnx and .tflite are known")
+    missing = [package for package in needs if find_spec(package) is None]
+    if missing:
+        raise ConvertError(
+            f"{name}: preparing it needs the package {' and '.join(missing)}: "
+            "pip install 'faceguard-edge[convert]'"
+        )
+    data = source.read_bytes()
+    if source.suffix == ".tflite":
+        from faceguard.convert.tflite import convert_tflite
+
+        model = convert_tflite(data, name=name)
+    else:
+        model = make_dynamic(data, name=name)
+    return _serialize(model, source, name)
+
+
+def make_dynamic(data: bytes, *, name: str) -> onnx.ModelProto:
+    """Opens height and width of a graph that was exported for one picture size.
+
+    Args:
+        data: A serialized ONNX model with one float picture as input, (N, 3, H, W) or (N, H, W, 3).
+        name: The model's name, for messages.
+
+    Returns:
+        The same graph with a batch of 1, symbolic height and width at the input, outputs whose
+        axes are open where they follow from these, and no weights listed as inputs.
+
+    Raises:
+        BadModelFile: The bytes are no ONNX model, or its shapes contradict one another.
+        ConvertError: The graph has not exactly one picture as input.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped, unused-ignore]
+
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise BadModelFile(f"{name}: not an ONNX model, or a truncated one: {error}") from error
+    graph = model.graph
+    if not graph.node:
+        raise BadModelFile(f"{name}: not an ONNX model: no operation in {len(data)} bytes")
+    _drop_idle_weights(graph)
+    if len(graph.input) != 1:
+        names = [node.name for node in graph.input]
+        raise ConvertError(f"{name}: takes {len(names)} inputs {names}; one picture is expected")
+    _open_picture(graph.input[0], name)
+    # What was inferred for the old size would now be a contradiction.
+    del graph.value_info[:]
+    ranks = [len(output.type.tensor_type.shape.dim) for output in graph.output]
+    for output in graph.output:
+        output.type.tensor_type.ClearField("shape")
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
+        raise BadModelFile(f"{name}: its shapes do not fit: {_line(error)}") from error
+    for output, found, rank in zip(graph.output, inferred.graph.output, ranks, strict=True):
+        output.CopyFrom(found)
+        shape = output.type.tensor_type.shape
+        if not shape.dim:  # a reshape by numbers computed in the graph: only the rank is sure
+            shape.dim.extend([onnx.TensorShapeProto.Dimension() for _ in range(rank)])
+        for axis, side in enumerate(shape.dim):
+            if not side.HasField("dim_value"):
+                side.dim_param = f"{output.name}_{axis}"
+    return model
+
+
+def _drop_idle_weights(graph: onnx.GraphProto) -> None:
+    """Takes weights off the list of inputs, and those that no operation reads off the graph."""
+    weights = {weight.name for weight in graph.initializer}
+    read = {name for node in graph.node for name in node.input}
+    read |= {output.name for output in graph.output}
+    inputs = [node for node in graph.input if node.name not in weights]
+    kept = [weight for weight in graph.initializer if weight.name in read]
+    del graph.input[:]
+    graph.input.extend(inputs)
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
+def _open_picture(picture: onnx.ValueInfoProto, name: str) -> None:
+    """Sets the batch to 1 and gives height and width names instead of numbers."""
+    sides = picture.type.tensor_type.shape.dim
+    if len(sides) == 4 and sides[1].dim_value == _COLOURS:
+        height, width = 2, 3
+    elif len(sides) == 4 and sides[3].dim_value == _COLOURS:
+        height, width = 1, 2
+    else:
+        shape = "x".join(str(side.dim_value or side.dim_param or "?") for side in sides)
+        raise ConvertError(
+            f"{name}: input {picture.name!r} is {shape or 'a scalar'}, "
+            "not a picture of 3 colours (N, 3, H, W) or (N, H, W, 3)"
+        )
+    sides[0].dim_value = 1
+    sides[height].dim_param = "height"
+    sides[width].dim_param = "width"
+
+
+def _serialize(model: onnx.ModelProto, source: Path, name: str) -> bytes:
+    import onnx
+
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise BadModelFile(f"{name}: {source} is no valid graph: {_line(error)}") from error
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text[:300] or type(error).__name__

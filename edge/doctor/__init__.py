@@ -1,0 +1,1 @@
+"""What `faceguard doctor` looks at, a file for each organ."""

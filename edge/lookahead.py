@@ -1,0 +1,74 @@
+"""The delay line: frames wait until what comes after them has been seen.
+
+A face that is found in frame 100 was most likely there in frame 95 too. With a look-ahead of N,
+frame 95 is still waiting when frame 100 is judged, and leaves with the face covered.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from faceguard.edge.masks import MaskSettings, mask_for
+from faceguard.edge.tracking import Tracker
+from faceguard.edge.types import Cover, Frame
+from faceguard.edge.verdict import Blind
+from faceguard.engines.types import Detections
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    frame: Frame
+    blind: str | None
+
+
+class LookAhead:
+    """Holds frames back and lets them go with their covers."""
+
+    def __init__(self, frames: int, tracker: Tracker, masks: MaskSettings) -> None:
+        """Starts empty.
+
+        Args:
+            frames: How many frames each one waits for; 0 lets each go at once.
+            tracker: Follows the faces; must keep as many frames.
+            masks: How a face's box becomes a mask.
+        """
+        self._frames = frames
+        self._tracker = tracker
+        self._masks = masks
+        self._waiting: deque[_Waiting] = deque()
+        self._blind: str | None = "no verdict yet"
+
+    def push(
+        self, frame: Frame, verdict: Detections | Blind | None
+    ) -> Iterator[tuple[Frame, Cover]]:
+        """Takes a frame and gives those whose wait is over.
+
+        Args:
+            frame: The next frame.
+            verdict: Its detections; Blind where the detector failed, which covers it and all that
+                follow until the next good verdict; None where it was not looked at on purpose.
+        """
+        if isinstance(verdict, Blind):
+            self._blind = verdict.cause
+        elif verdict is not None:
+            self._blind = None
+            self._tracker.update(frame.index, verdict)
+        self._waiting.append(_Waiting(frame, self._blind))
+        while len(self._waiting) > self._frames:
+            yield self._release()
+
+    def flush(self) -> Iterator[tuple[Frame, Cover]]:
+        """Gives what is left, at the end of the source."""
+        while self._waiting:
+            yield self._release()
+
+    def _release(self) -> tuple[Frame, Cover]:
+        oldest = self._waiting.popleft()
+        frame = oldest.frame
+        if oldest.blind is not None:
+            return frame, Cover(whole=oldest.blind)
+        size = (frame.image.width, frame.image.height)
+        masks = (mask_for(s, self._masks, size) for s in self._tracker.sightings(frame.index))
+        return frame, Cover(tuple(mask for mask in masks if mask is not None))

@@ -1,0 +1,142 @@
+"""The way of a frame: read, judge, wait, redact, deliver.
+
+Three rooms, each a thread: one reads, one decides and redacts, one (the caller's) delivers. Between
+them are short queues that wait when full, since a file may take its time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from faceguard.edge.lookahead import LookAhead
+from faceguard.edge.masks import MaskSettings
+from faceguard.edge.redact import redact
+from faceguard.edge.sinks.base import Sink
+from faceguard.edge.slot import Closed, Slot
+from faceguard.edge.sources.base import Source
+from faceguard.edge.style import Style
+from faceguard.edge.tracking import Tracker, TrackingSettings
+from faceguard.edge.types import Frame, SafeFrame
+from faceguard.edge.verdict import Judge
+
+T = TypeVar("T")
+_ROOM_BETWEEN = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How frames are judged and covered.
+
+    Attributes:
+        detect_every: The detector looks at every n-th frame.
+        look_ahead: Frames that each one waits for what comes after it.
+        masks: How boxes become masks.
+        tracking: How tracks live.
+        style: How covered areas look.
+    """
+
+    detect_every: int = 2
+    look_ahead: int = 15
+    masks: MaskSettings = field(default_factory=MaskSettings)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    style: Style = field(default_factory=Style)
+
+
+@dataclass
+class Tally:
+    """What happened on the way.
+
+    Attributes:
+        frames: Frames delivered.
+        masks: Masks drawn, all frames together.
+        tracks: Faces followed.
+        whole: Frames covered whole, by cause.
+    """
+
+    frames: int = 0
+    masks: int = 0
+    tracks: int = 0
+    whole: Counter[str] = field(default_factory=Counter)
+
+
+def run(
+    source: Source, sink: Sink, judge: Judge, plan: Plan, on_frame: Callable[[SafeFrame], None]
+) -> Tally:
+    """Takes a source to its end.
+
+    Args:
+        source: Where frames come from.
+        sink: Where safe frames go; `finish` is left to the caller.
+        judge: Finds the faces.
+        plan: How to cover them.
+        on_frame: Called with each safe frame before it is delivered: reports, previews, progress.
+
+    Returns:
+        Counts.
+
+    Raises:
+        InputError: The source broke off; the frames before it were delivered.
+        OutputError: The sink cannot be written to.
+    """
+    tally = Tally()
+    tracker = Tracker(plan.tracking, keep_frames=plan.look_ahead)
+    with (
+        closing(_in_another_room(source, "read")) as frames,
+        closing(_in_another_room(redacted(frames, judge, tracker, plan), "redact")) as safe_frames,
+    ):
+        for safe in safe_frames:
+            on_frame(safe)
+            sink.write(safe)
+            tally.frames += 1
+            tally.masks += len(safe.cover.masks)
+            if safe.cover.whole is not None:
+                tally.whole[safe.cover.whole] += 1
+    tally.tracks = tracker.started
+    return tally
+
+
+def redacted(
+    frames: Iterator[Frame], judge: Judge, tracker: Tracker, plan: Plan
+) -> Iterator[SafeFrame]:
+    """Frames in, safe frames out, each as late as the look-ahead says."""
+    delay = LookAhead(plan.look_ahead, tracker, plan.masks)
+    for frame in frames:
+        looked_at = frame.index % plan.detect_every == 0
+        verdict = judge.look(frame.image) if looked_at else None
+        for ready, cover in delay.push(frame, verdict):
+            yield redact(ready, cover, plan.style)
+    for ready, cover in delay.flush():
+        yield redact(ready, cover, plan.style)
+
+
+def _in_another_room(things: Iterable[T], name: str) -> Generator[T, None, None]:
+    """Runs an iterator in a thread of its own, a few things ahead of whoever takes them.
+
+    Closing the generator stops the thread and waits for it, so that nothing reads a source after
+    its owner has closed it.
+    """
+    slot: Slot[T] = Slot(_ROOM_BETWEEN)
+
+    def give() -> None:
+        error: BaseException | None = None
+        try:
+            for thing in things:
+                slot.put(thing)
+        except Closed:
+            pass
+        except BaseException as problem:  # noqa: BLE001 - raised again where things are taken
+            error = problem
+        slot.close(error)
+
+    thread = threading.Thread(target=give, name=name, daemon=True)
+    thread.start()
+    try:
+        yield from slot
+    finally:
+        slot.abandon()
+        thread.join()

@@ -1,0 +1,109 @@
+"""How far a run is: bars on a terminal, a line now and then where there is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tqdm import tqdm
+
+from faceguard.edge.sources.base import SourceInfo
+
+_NAME_LENGTH = 24
+_HEARTBEAT_NS = 15_000_000_000
+
+
+class FileBar:
+    """The bar of one file."""
+
+    def __init__(self, name: str, *, shown: bool, spoken: bool) -> None:
+        """Makes the bar; it appears when the source is open.
+
+        Args:
+            name: What to call it.
+            shown: Whether there is a terminal to draw on.
+            spoken: Whether to write a line now and then instead.
+        """
+        self._spoken = spoken
+        self._name = name
+        self._shown = shown
+        self._bar: tqdm[Any] | None = None
+        self._total: int | None = None
+        self._frames = 0
+        self._said_ns = time.monotonic_ns()
+
+    def start(self, info: SourceInfo) -> None:
+        """Takes the number of frames to expect; a single picture gets no bar of its own."""
+        self._total = info.frames
+        if self._shown and info.kind != "picture":
+            self._bar = tqdm(
+                total=info.frames, desc=self._name, unit="frame", leave=False, file=sys.stderr
+            )
+
+    def step(self) -> None:
+        """One frame more."""
+        self._frames += 1
+        if self._bar is not None:
+            self._bar.update()
+        elif self._spoken and time.monotonic_ns() - self._said_ns > _HEARTBEAT_NS:
+            self._said_ns = time.monotonic_ns()
+            of = f" of {self._total}" if self._total else ""
+            sys.stderr.write(f"faceguard: {self._name}: frame {self._frames}{of}\n")
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class Progress:
+    """The bars of a run: one for its files, where there are several, and one for each at hand."""
+
+    def __init__(self, files: int, *, quiet: bool) -> None:
+        """Makes the outer bar.
+
+        Args:
+            files: How many files there are.
+            quiet: Nothing at all. Without it, where stderr is no terminal, long files get a line
+                every quarter of a minute instead of bars.
+        """
+        self._spoken = not quiet
+        self._shown = not quiet and sys.stderr.isatty()
+        self._files: tqdm[Any] | None = None
+        if self._shown and files > 1:
+            self._files = tqdm(total=files, desc="files", unit="file", file=sys.stderr)
+
+    @contextmanager
+    def file(self, path: Path) -> Iterator[FileBar]:
+        """The bar of one file, for as long as it is at hand."""
+        bar = FileBar(path.name[-_NAME_LENGTH:], shown=self._shown, spoken=self._spoken)
+        try:
+            yield bar
+        finally:
+            bar.close()
+            if self._files is not None:
+                self._files.update()
+
+    def say(self, line: str) -> None:
+        """Writes a line to stderr without tearing the bars."""
+        with tqdm.external_write_mode(file=sys.stderr):
+            sys.stderr.write(line + "\n")
+
+    def __enter__(self) -> Progress:
+        """The progress itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Takes the outer bar away."""
+        if self._files is not None:
+            self._files.close()

@@ -1,0 +1,82 @@
+"""What was covered, a line of JSON a frame: times, boxes, track numbers, scores, never pixels."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from faceguard.edge.atomic import staged
+from faceguard.edge.types import SafeFrame
+from faceguard.engines.errors import OutputError
+from faceguard.engines.types import Region
+
+
+class Report:
+    """A JSON Lines file that takes its name when it is whole; lines may come from any thread."""
+
+    def __init__(self, path: Path, *, force: bool) -> None:
+        """Makes the file beside its place.
+
+        Raises:
+            OutputExists: Something stands at `path` and `force` is False.
+            OutputError: The place cannot be written.
+        """
+        self._path = path
+        self._stage: AbstractContextManager[Path] = staged(path, force=force)
+        self._lock = threading.Lock()
+        self._file: IO[str] | None = None
+
+    def frame(self, source: str, frame: SafeFrame) -> None:
+        """Adds a frame.
+
+        Args:
+            source: The file it comes from, as the user named it.
+            frame: The frame.
+        """
+        line: dict[str, object] = {
+            "file": source,
+            "frame": frame.index,
+            "time_s": round(frame.time_s, 6),
+            "faces": [
+                {
+                    "track": mask.track,
+                    "box": [round(side, 1) for side in _corners(mask.face)],
+                    "score": round(mask.score, 3),
+                }
+                for mask in frame.cover.masks
+            ],
+        }
+        if frame.cover.whole is not None:
+            line["covered_whole"] = frame.cover.whole
+        text = json.dumps(line) + "\n"
+        with self._lock:
+            if self._file is None:
+                return
+            try:
+                self._file.write(text)
+            except OSError as error:
+                raise OutputError(f"{self._path}: cannot be written: {error.strerror}") from error
+
+    def __enter__(self) -> Report:
+        """Opens the file."""
+        self._file = self._stage.__enter__().open("w", encoding="utf-8")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Gives the file its name, or removes it after an error."""
+        if self._file is not None:
+            self._file.close()
+        self._stage.__exit__(kind, error, trace)
+
+
+def _corners(region: Region) -> tuple[float, float, float, float]:
+    return region.x0, region.y0, region.x1, region.y1

