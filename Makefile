@@ -20,7 +20,7 @@ $(STAMP): setup.py pyproject.toml Makefile
 	@touch $(STAMP)
 
 demo: $(STAMP)
-	@$(BIN)/python -m benchmarks.demo --out out
+	@$(BIN)/python examples/demo.py --out out
 
 test: $(STAMP)
 	$(BIN)/faceguard models pull --for-tests

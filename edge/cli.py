@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Protocol
 
-from faceguard.engines.errors import FaceguardError
+from faceguard.engines.errors import FaceguardError, MissingPackage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code; `faceguard.engines.errors` lists them. 130 after Ctrl-C, 143 after SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parser, chosen = _parser(words)
+    try:
+        parser, chosen = _parser(words)
+    except FaceguardError as error:
+        _say(f"faceguard: {error}")
+        return error.exit_code
     options = parser.parse_args(words)
     logging.basicConfig(format="faceguard: %(message)s", level=logging.WARNING)
     if chosen is None:
@@ -88,11 +92,25 @@ def _parser(words: list[str]) -> tuple[argparse.ArgumentParser, Command | None]:
     wanted = [asked] if asked in points else sorted(points)
     chosen: Command | None = None
     for name in wanted:
-        command: Command = points[name].load()
+        try:
+            command: Command = points[name].load()
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("faceguard"):
+                raise
+            if name == asked:
+                raise MissingPackage(_missing(name, error)) from error
+            continue
         command.add_arguments(group.add_parser(name, help=command.HELP, description=command.HELP))
         if name == asked:
             chosen = command
     return parser, chosen
+
+
+def _missing(command: str, error: ModuleNotFoundError) -> str:
+    return (
+        f"`faceguard {command}` needs the Python package {error.name!r}; "
+        "run: pip install 'faceguard-edge[cpu,convert]'"
+    )
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

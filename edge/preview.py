@@ -10,7 +10,7 @@ _THICK_PX = 2
 _TEXT_PX = 14
 # Pure green as luma and chroma (BT.601, television range), and as B, G, R, alpha.
 _GREEN_YUV = (145, 54, 34)
-_GREEN_BGRA = (0, 255, 0, 255)
+_GREEN_BGRA: tuple[int, ...] = (0, 255, 0, 255)
 
 
 def draw(frame: SafeFrame) -> None:
@@ -49,7 +49,7 @@ def _score(image: Image, mask: Mask) -> None:
         y = max(0, round(mask.face.y0)) + _TEXT_PX + _THICK_PX
     # In luma (or the packed plane) alone: letters are too thin for chroma at half size.
     plane: Plane = image.planes[0]
-    color = _GREEN_BGRA if not image.format.is_yuv else (235 << (image.format.bits - 8),)
+    color = (235 << (image.format.bits - 8),) if image.format.is_yuv else _GREEN_BGRA
     cv2.putText(
         plane, f"{mask.score:.2f}", (x, y), cv2.FONT_HERSHEY_SIMPLEX, _TEXT_PX / 22, color, 1
     )
@@ -62,7 +62,7 @@ def _at(place: int, sub: int) -> int:
 def _green(image: Image, number: int, spec: PlaneSpec) -> tuple[int, ...] | int:
     if image.format in (PixelFormat.BGR, PixelFormat.BGRA):
         return tuple(_GREEN_BGRA[: spec.channels])
-    scale = 2 ** (image.format.bits - 8)
+    scale = 1 << (image.format.bits - 8)
     if spec.channels == 2:
         return (_GREEN_YUV[1] * scale, _GREEN_YUV[2] * scale)
     return (_GREEN_YUV[number] if len(image.planes) > 1 else 235) * scale

@@ -7,6 +7,7 @@
      |- InputError                 1   a picture, video or folder that cannot be read
      |- OutputError                5   a place that cannot be written
      |   '- OutputExists           1   something stands there already and --force was not given
+     |- MissingPackage             3   a Python package that a command needs is not installed
      |- ModelError                 3   a model that is not what it should be
      |   |- ModelMissing           3   not on this machine: `faceguard models pull NAME`
      |   |- ModelCorrupt           3   its bytes are not the ones the catalogue names
@@ -52,6 +53,12 @@ class OutputExists(OutputError):
     """Something stands at the output's place and was not to be replaced."""
 
     exit_code = 1
+
+
+class MissingPackage(FaceguardError):
+    """A Python package that a command needs is not installed."""
+
+    exit_code = 3
 
 
 class ModelError(FaceguardError):

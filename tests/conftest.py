@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from faceguard.engines.errors import ModelMissing
-from faceguard.engines.store import find_engine
+from faceguard.engines.store import find_engine, find_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,6 +30,19 @@ def engine_path() -> Callable[[str], Path]:
     def find(name: str) -> Path:
         try:
             return find_engine(name)
+        except ModelMissing as error:
+            pytest.skip(str(error))
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def sample_path() -> Callable[[str], Path]:
+    """Gives a sample picture or video by name, or a skip that says how to get it."""
+
+    def find(name: str) -> Path:
+        try:
+            return find_file(name)
         except ModelMissing as error:
             pytest.skip(str(error))
 

@@ -6,11 +6,13 @@ put in their messages, which is mostly paths.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 # Folders whose names say nothing of a person.
 _PUBLIC = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/bin", "/var/lib/faceguard")
@@ -31,7 +33,7 @@ class Anonymizer:
         known = {path.rstrip("/"): name for path, name in folders.items()}
         known = {path: name for path, name in known.items() if path.startswith("/")}
         self._known = [
-            (re.compile(re.escape(path) + r"(?![\w.-])"), name)
+            (re.compile(rf"(?<![\w.]){re.escape(path)}(?![\w.-])"), name)
             for path, name in sorted(known.items(), key=lambda item: -len(item[0]))
         ]
 
@@ -42,16 +44,12 @@ class Anonymizer:
         for variable in ("FACEGUARD_MODELS", "FACEGUARD_CATALOGUE", "XDG_DATA_HOME"):
             folders[os.environ.get(variable, "")] = f"${variable}"
         folders[os.environ.get("HOME", "")] = "~"
-        try:
+        with contextlib.suppress(KeyError):  # a user of a container may be in no password file
             folders[pwd.getpwuid(os.getuid()).pw_dir] = "~"
-        except KeyError:
-            pass  # a user of a container need not be in the password file
         if sys.prefix != sys.base_prefix:
             folders[sys.prefix] = "VENV"
-        try:
-            folders[os.getcwd()] = "."  # noqa: PTH109 - Path.cwd would do no better
-        except OSError:
-            pass  # the folder was removed under our feet
+        with contextlib.suppress(OSError):  # the folder may be removed under our feet
+            folders[str(Path.cwd())] = "."
         return cls(folders)
 
     def clean(self, text: str) -> str:
@@ -61,7 +59,7 @@ class Anonymizer:
         """
         line = " ".join(text.replace("\0", " ").split())
         for pattern, name in self._known:
-            line = pattern.sub(lambda _, name=name: name, line)
+            line = pattern.sub(name, line)
         line = _PATH.sub(_shorten, line)
         # Whatever the terminal's or the bug tracker's encoding is, it holds ASCII.
         plain = line.encode("ascii", "backslashreplace").decode()

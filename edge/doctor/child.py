@@ -83,21 +83,24 @@ def ask(probe: str, *, limit_s: float = 60.0) -> dict[str, Any]:
         limit_s: How long to wait. Loading large libraries from a slow card takes a while.
 
     Returns:
-        What it answered.
+        What it answered; the key `error` holds why, where it crashed, hung or said nothing.
 
     Raises:
-        ChildFailed: It crashed, hung or ended without an answer.
         OSError: Python could not be started.
     """
-    answer = run_limited([sys.executable, "-c", _START, probe, *sys.path], limit_s=limit_s)
+    command = [sys.executable, "-c", _START, probe, *sys.path]
+    try:
+        answer = run_limited(command, limit_s=limit_s)
+    except ChildFailed as error:
+        return {"error": f"loading it gave {error}"}
     for line in reversed(answer.out.splitlines()):
         if line.startswith(MARK):
             told: dict[str, Any] = json.loads(line[len(MARK) :])
             return told
     if answer.code < 0:
-        raise ChildFailed(f"loading it crashed ({_signal_name(-answer.code)})")
+        return {"error": f"loading it crashed ({_signal_name(-answer.code)})"}
     last = (answer.err.strip().splitlines() or ["it said nothing"])[-1]
-    raise ChildFailed(f"loading it ended with exit code {answer.code}: {last}")
+    return {"error": f"loading it ended with exit code {answer.code}: {last}"}
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

@@ -24,7 +24,7 @@ def check_gpu(root: Path, jetson: Jetson | None) -> list[Finding]:
                 "GPU",
                 State.NOTE,
                 "/sys/devices/platform/gpu.0 is not there",
-                "in a container, start it with --runtime nvidia; else see `sudo dmesg | grep nvgpu`",
+                "in a container, give it --runtime nvidia; else see `sudo dmesg | grep nvgpu`",
             )
         ]
     tool = shutil.which("nvidia-smi")

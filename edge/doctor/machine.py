@@ -15,7 +15,6 @@ from faceguard.edge.doctor import cgroup
 from faceguard.edge.doctor.finding import Finding, State
 from faceguard.edge.doctor.jetson import Jetson
 
-OLDEST_PYTHON = (3, 10)
 NEWEST_PYTHON = (3, 13)
 _LEAST_MEMORY = 500e6
 _LEAST_DISK = 1e9
@@ -36,7 +35,7 @@ _VENV_MEND = "python3 -m venv --system-site-packages .venv, and install faceguar
 
 
 def check_system(root: Path = Path("/")) -> list[Finding]:
-    """faceguard's own version, the distribution, the kernel."""
+    """The version of faceguard, the distribution, the kernel."""
     text = (root / "etc/os-release").read_text(encoding="utf-8", errors="replace")
     named = re.search(r'^PRETTY_NAME="?([^"\n]*)', text, re.MULTILINE)
     # What follows the number in a kernel's release is whatever its builder wrote there.
@@ -109,7 +108,8 @@ def cpu_model(root: Path) -> str:
 def check_memory(root: Path, jetson: Jetson | None) -> list[Finding]:
     """How much memory there is, and is free."""
     text = (root / "proc/meminfo").read_text(encoding="utf-8")
-    fields = {key: int(kib) * 1024 for key, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.M)}
+    lines = re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)
+    fields = {key: int(kib) * 1024 for key, kib in lines}
     total, free = fields["MemTotal"], fields["MemAvailable"]
     limit = cgroup.memory_limit(root)
     limited = limit is not None and limit < total

@@ -56,8 +56,8 @@ def _onnxruntime() -> Told:
 
 
 def _pillow() -> Told:
-    image = importlib.import_module("PIL.Image")
-    return {"version": image.__version__}
+    importlib.import_module("PIL.Image")  # which loads the compiled half
+    return {"version": importlib.import_module("PIL").__version__}
 
 
 def _pycuda() -> Told:
@@ -107,3 +107,9 @@ PROBES: dict[str, Callable[[], Told]] = {
 }
 # Where the module is not called like what one installs.
 _MODULES = {"opencv": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
+
+
+def _line(error: Exception) -> str:
+    """What went wrong, as one line; the last line of a long message is the one that tells."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[-1]}".rstrip(": ")

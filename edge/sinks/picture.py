@@ -273,9 +273,9 @@ def _bgr(image: Image) -> U8:
 
 
 def _with_alpha(image: Image) -> U8:
-    """The picture as (height, width, 4): B, G, R, alpha, in memory of its own."""
+    """The picture as (height, width, 4): B, G, R, alpha."""
     if image.format is PixelFormat.BGRA:
-        return np.array(image.planes[0])
+        return np.asarray(image.planes[0])
     if image.format is PixelFormat.GRAY:
         return np.asarray(cv2.cvtColor(image.planes[0], cv2.COLOR_GRAY2BGRA), np.uint8)
     return np.asarray(cv2.cvtColor(_bgr(image), cv2.COLOR_BGR2BGRA), np.uint8)
@@ -285,6 +285,6 @@ def _pillow(image: Image) -> Pil.Image:
     """The picture as Pillow has it, with nothing attached."""
     if image.format is PixelFormat.BGRA:
         return rgba(image.planes[0])
-    if image.format is PixelFormat.GRAY and image.full_range:
+    if image.format is PixelFormat.GRAY:
         return Pil.fromarray(np.ascontiguousarray(image.planes[0]))
     return Pil.fromarray(cv2.cvtColor(_bgr(image), cv2.COLOR_BGR2RGB))

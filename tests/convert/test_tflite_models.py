@@ -24,7 +24,12 @@ NOISE = {
     "blazeface_full_range": 3e-4,
     "blazeface_full_range_sparse": 3e-4,
 }
-PICTURES = ("astronaut.png", "fdlite_group.jpg", "fr_two_people.jpg")
+PICTURES = 1e-3
+# The back model is the one that cannot keep that on every picture: its raw scores fall to -4900,
+# and there LiteRT's two sets of kernels are 1e-2 apart. It is held to some forty steps of single
+# precision at its largest answer, and like the others to PICTURES in what a detector makes of it.
+STEPS = {"blazeface_back": 5e-6}
+LIKELY = 0.3
 
 
 class Pair:
@@ -40,7 +45,8 @@ class Pair:
             self.model.SerializeToString(), providers=["CPUExecutionProvider"]
         )
 
-    def largest_difference(self, picture: np.ndarray) -> float:
+    def run(self, picture: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """For each output, what we give and what LiteRT gives."""
         self.theirs.set_tensor(self.input["index"], picture)
         self.theirs.invoke()
         names = [output.name for output in self.ours.get_outputs()]
@@ -50,12 +56,18 @@ class Pair:
             for detail in self.theirs.get_output_details()
         }
         assert set(names) == set(expected)
-        differences = []
         for name, value in zip(names, values, strict=True):
             assert value.shape == expected[name].shape
             assert value.dtype == expected[name].dtype
-            differences.append(float(np.abs(value - expected[name]).max()))
-        return max(differences)
+        return {name: (value, expected[name]) for name, value in zip(names, values, strict=True)}
+
+
+def largest_difference(outputs: dict[str, tuple[np.ndarray, np.ndarray]]) -> float:
+    return max(float(np.abs(ours - theirs).max()) for ours, theirs in outputs.values())
+
+
+def probability(raw: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(raw.astype(np.float64), -100, 100)))
 
 
 @pytest.fixture(scope="module", params=NOISE)
@@ -63,21 +75,53 @@ def pair(request, data) -> tuple[str, Pair]:
     return request.param, Pair(data / "models" / "face" / f"{request.param}.tflite")
 
 
+@pytest.fixture(scope="module")
+def pictures(data) -> list[Path]:
+    """Every sample there is, so that none is picked because it does well."""
+    found = sorted(path for path in (data / "images").iterdir() if path.suffix in {".png", ".jpg"})
+    assert len(found) >= 20
+    return found
+
+
+def to_input(path: Path, models: Pair) -> np.ndarray:
+    _, height, width, _ = models.input["shape"]
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB").resize((width, height)), np.float32)
+    return pixels[None] / np.float32(127.5) - 1
+
+
 def test_noise_gives_what_litert_gives(pair):
     name, models = pair
     shape = models.input["shape"]
-    for seed in range(6):
+    for seed in range(20):
         noise = np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
-        assert models.largest_difference(noise) <= NOISE[name]
+        assert largest_difference(models.run(noise)) <= NOISE[name], f"seed {seed}"
 
 
-@pytest.mark.parametrize("picture", PICTURES)
-def test_pictures_give_what_litert_gives(pair, data, picture):
+def test_pictures_give_what_litert_gives(pair, pictures):
+    name, models = pair
+    for path in pictures:
+        outputs = models.run(to_input(path, models))
+        largest = max(float(np.abs(theirs).max()) for _, theirs in outputs.values())
+        limit = max(PICTURES, STEPS.get(name, 0) * largest)
+        assert largest_difference(outputs) <= limit, path.name
+
+
+def test_likely_faces_are_the_same(pair, pictures):
+    """Scores after the sigmoid, and boxes in input pixels where a face is likely."""
     _, models = pair
-    _, height, width, _ = models.input["shape"]
-    with Image.open(data / "images" / picture) as image:
-        pixels = np.asarray(image.convert("RGB").resize((width, height)), np.float32)
-    assert models.largest_difference(pixels[None] / 127.5 - 1) <= 1e-3
+    seen = 0
+    for path in pictures:
+        outputs = models.run(to_input(path, models))
+        [scores] = [both for both in outputs.values() if both[0].shape[-1] == 1]
+        [boxes] = [both for both in outputs.values() if both[0].shape[-1] == 16]
+        ours, theirs = (probability(raw[0, :, 0]) for raw in scores)
+        assert np.abs(ours - theirs).max() <= PICTURES, path.name
+        likely = theirs > LIKELY
+        seen += int(likely.sum())
+        difference = np.abs(boxes[0] - boxes[1])[0, likely]
+        assert difference.max(initial=0) <= PICTURES, path.name
+    assert seen > 0
 
 
 def test_inputs_and_outputs_keep_name_shape_and_layout(pair):

@@ -1,0 +1,121 @@
+"""`faceguard doctor`: what this machine has, what is missing, and how to mend it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from faceguard.edge.doctor import cameras, encoders, gpu, jetson, libraries, machine, models
+from faceguard.edge.doctor.anonymous import Anonymizer
+from faceguard.edge.doctor.finding import Check, Finding, State, examine
+
+HELP = "Says what this machine has, what is missing, and how to mend it."
+
+_COLOR = {State.OK: "32", State.MISSING: "31", State.NOTE: "33"}
+_STATE_WIDTH = max(len(state.value) for state in State)
+# Findings are shown as they come, so the longest name is not known yet.
+_NAME_WIDTH = 27
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options."""
+    parser.epilog = (
+        "ok: there and working. missing: redacting on the CPU needs it. note: worth knowing. "
+        "The exit code is 1 when something is missing, else 0. Nothing that names you or this "
+        "machine is shown, so the output can go into a bug report."
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Examines the machine and tells.
+
+    Args:
+        options: From `add_arguments`.
+
+    Returns:
+        1 when something that redacting on the CPU needs is missing, else 0.
+    """
+    findings = examine(checks(Path("/")), Anonymizer.of_this_machine())
+    if options.json:
+        told = list(findings)
+        rows = [
+            {"name": f.name, "state": f.state.value, "detail": f.detail, "mend": f.mend}
+            for f in told
+        ]
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+    else:
+        told = _show(findings, color=_wants_color())
+    return int(any(finding.state is State.MISSING for finding in told))
+
+
+def checks(root: Path) -> list[Check]:
+    """Everything that is looked at, in the order of the report.
+
+    Args:
+        root: Where `proc`, `sys`, `etc` and `dev` are.
+    """
+    board = jetson.read_jetson(root)
+    package = libraries.check_package
+    return [
+        Check("system", partial(machine.check_system, root)),
+        Check("Python", partial(machine.check_python, board)),
+        Check("CPU", partial(machine.check_cpu, root)),
+        Check("memory", partial(machine.check_memory, root, board)),
+        Check("clock", machine.check_clock),
+        Check("disk of this folder", models.check_working_folder),
+        Check("Jetson", partial(jetson.check_jetson, root)),
+        Check("GPU", partial(gpu.check_gpu, root, board)),
+        Check("TensorRT", partial(gpu.check_tensorrt, root, board)),
+        Check("pycuda", partial(gpu.check_pycuda, root, board)),
+        Check("NumPy", partial(package, "NumPy", "numpy"), needed=True),
+        Check("OpenCV", partial(libraries.check_opencv, board), needed=True),
+        Check("ONNX Runtime", libraries.check_onnxruntime, needed=True),
+        Check("Pillow", partial(package, "Pillow", "pillow"), needed=True),
+        Check("pydantic", partial(package, "pydantic", "pydantic"), needed=True),
+        Check("PyYAML", partial(package, "PyYAML", "pyyaml"), needed=True),
+        Check("tqdm", partial(package, "tqdm", "tqdm"), needed=True),
+        Check("onnx", partial(package, "onnx", "onnx", only_for="`faceguard models pull`")),
+        Check("PyAV", partial(encoders.check_av, board), needed=True),
+        Check("cameras", partial(cameras.check_cameras, root)),
+        Check("model store", models.check_store),
+        Check("models", models.check_models, needed=True),
+    ]
+
+
+def _show(findings: Iterable[Finding], *, color: bool) -> list[Finding]:
+    """Writes each finding as soon as it is there: some of the checks take seconds."""
+    told = []
+    for finding in findings:
+        told.append(finding)
+        sys.stdout.write(_row(finding, color=color))
+        sys.stdout.flush()
+    faults = [finding.name for finding in told if finding.state is State.MISSING]
+    end = (
+        f"Missing: {', '.join(faults)}."
+        if faults
+        else "All that redacting on the CPU needs is here."
+    )
+    sys.stdout.write(f"\n{end}\n")
+    return told
+
+
+def _row(finding: Finding, *, color: bool) -> str:
+    state = finding.state.value.ljust(_STATE_WIDTH)
+    if color:
+        state = f"\x1b[{_COLOR[finding.state]}m{state}\x1b[0m"
+    row = f"{state}  {finding.name.ljust(_NAME_WIDTH)}  {finding.detail}\n"
+    if finding.mend is not None:
+        row += textwrap.indent(f"mend: {finding.mend}\n", " " * (_STATE_WIDTH + _NAME_WIDTH + 4))
+    return row
+
+
+def _wants_color() -> bool:
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain

@@ -1,0 +1,77 @@
+"""Small videos made on the spot, each with one thing that is unlike the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+
+def picture(width: int, height: int, step: int = 0) -> np.ndarray:
+    """A gradient with a bright top left corner, which tells how a frame lies."""
+    ys, xs = np.mgrid[0:height, 0:width]
+    pixels = np.stack([xs * 120 // width, ys * 120 // height, xs * 0 + 60 + step % 60], axis=2)
+    pixels[: height // 4, : width // 4] = 250
+    return pixels.astype(np.uint8)
+
+
+def make(
+    path: Path,
+    *,
+    frames: int = 12,
+    size: tuple[int, int] = (96, 64),
+    pixel_format: str = "yuv420p",
+    codec: str = "libx264",
+    pts: Sequence[int] | None = None,
+    rate: int = 25,
+    rotation: int = 0,
+    options: dict[str, str] | None = None,
+    audio: bool = False,
+    title: str | None = None,
+    video: bool = True,
+) -> Path:
+    """Writes a video of `picture` frames, or with `video=False` just a tone."""
+    with av.open(str(path), "w") as container:
+        if title:
+            container.metadata["title"] = title
+            container.metadata["location"] = "+48.8577+002.295/"
+        if video:
+            stream = container.add_stream(codec, rate=rate)
+            stream.width, stream.height = size
+            stream.pix_fmt = pixel_format
+            stream.options = options or {}
+            stream.codec_context.time_base = Fraction(1, rate * 10)
+            if rotation:
+                stream.set_display_rotation(rotation)
+        if audio:
+            tone = container.add_stream("aac", rate=16000)
+            tone.layout = "mono"
+        if video:
+            for index in range(frames):
+                frame = av.VideoFrame.from_ndarray(picture(*size, index), format="rgb24")
+                frame = frame.reformat(format=pixel_format)
+                frame.pts = pts[index] if pts else index * 10
+                frame.time_base = Fraction(1, rate * 10)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        if audio:
+            _tone(container, tone, frames / rate)
+    return path
+
+
+def _tone(container: av.container.OutputContainer, stream: object, seconds: float) -> None:
+    samples = np.sin(np.arange(max(1024, int(seconds * 16000))) / 8).astype(np.float32)[None]
+    for start in range(0, samples.shape[1] - 1023, 1024):
+        part = av.AudioFrame.from_ndarray(samples[:, start : start + 1024], "fltp", "mono")
+        part.sample_rate, part.pts, part.time_base = 16000, start, Fraction(1, 16000)
+        container.mux(stream.encode(part))
+    container.mux(stream.encode(None))
+
+
+def read(path: Path) -> list[av.VideoFrame]:
+    """All frames of a video."""
+    with av.open(str(path)) as container:
+        return list(container.decode(video=0))
