@@ -23,7 +23,7 @@ from faceguard.edge.types import Frame, Image, SafeFrame, Shape
 from faceguard.edge.verdict import FaceFinder, Judge
 from faceguard.engines.catalogue import Catalogue, Entry, Scores, read_catalogue
 from faceguard.engines.detectors import Detector, open_detector
-from faceguard.engines.errors import UsageError
+from faceguard.engines.errors import InputError, UsageError
 from faceguard.engines.types import U8
 
 # Pages and single pictures have nothing to do with one another.
@@ -156,7 +156,14 @@ class Redactor:
 
         Returns:
             A new array of the same kind. Black all over when the detector failed.
+
+        Raises:
+            InputError: The array is no picture of that kind.
         """
+        if pixels.dtype != np.uint8:
+            raise InputError(f"an array of {pixels.dtype} is no picture here; give uint8, 0 to 255")
+        if pixels.ndim != 3 or pixels.shape[2] not in (3, 4) or not pixels.size:
+            raise InputError(f"an array {pixels.shape} is no picture; give (height, width, 3 or 4)")
         frame = Frame(Image.from_bgr(pixels), 0, 0, Fraction(1, 25))
         plan = self._plan(SourceInfo("picture", frame.image.width, frame.image.height))
         judge = Judge(self._still, self.settings.timeout_s)

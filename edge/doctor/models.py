@@ -65,6 +65,6 @@ def _judge(entry: Entry, catalogue: Catalogue) -> Finding:
         return Finding(name, State.OK, "ready, the default" if default else "ready")
     # The message ends with the mend, which has a place of its own here.
     why = re.split(r":? (?:run )?`faceguard ", told)[0].rstrip(": ")
-    detail = f"{state.value}: {why}"
+    detail = f"corrupt: {why}" if state is store.State.CORRUPT else why
     lacking = State.MISSING if default else State.NOTE
     return Finding(name, lacking, detail, f"faceguard models pull {entry.name}")

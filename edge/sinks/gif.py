@@ -34,7 +34,7 @@ class GifWriter:
         """
         self._file = file
         self._loop = loop
-        # What a viewer shows when the waiting frame is about to be drawn.
+        # What a viewer shows when the waiting frame is about to be drawn; None for nothing.
         self._shown: U8 | None = None
         self._waiting: tuple[U8, int] | None = None
         self._late_ms = 0
@@ -62,14 +62,14 @@ class GifWriter:
         if self._loop != 1:
             again = min(max(self._loop - 1, 0), 0xFFFF).to_bytes(2, "little")
             self._file.write(b"\x21\xff\x0bNETSCAPE2.0\x03\x01" + again + b"\0")
-        self._shown = np.zeros((height, width, 4), np.uint8)
 
     def _flush(self, *, wipe: bool) -> None:
-        if self._waiting is None or self._shown is None:
+        if self._waiting is None:
             return
         frame, duration_ms = self._waiting
         height, width = frame.shape[:2]
-        # Wiping clears the frame's own rectangle, so that must then be all of it.
+        # Wiping clears the frame's own rectangle, so that must then be all of it. A frame over
+        # nothing is drawn whole, since viewers differ in what they take "nothing" for.
         area = Area(0, 0, width, height) if wipe else changed(self._shown, frame)
         palette, clear, block = _compressed(frame[area.rows, area.columns])
         disposal = _TO_BACKGROUND if wipe else _KEEP
@@ -84,7 +84,7 @@ class GifWriter:
         bits = (len(palette) // 3 - 1).bit_length() - 1
         self._file.write(b"," + b"".join(n.to_bytes(2, "little") for n in places))
         self._file.write(bytes([0x80 | bits]) + palette + block)
-        self._shown = np.zeros_like(frame) if wipe else frame
+        self._shown = None if wipe else frame
         self._waiting = None
 
     def _hundredths(self, duration_ms: int) -> int:

@@ -25,7 +25,7 @@ def durations_ms(kind: str, file: BinaryIO) -> list[int]:
         file: The open file; it is left at its beginning.
 
     Raises:
-        EOFError: A GIF that ends within a block: its last frames are missing.
+        EOFError: A GIF without its end mark: its last frames are missing.
     """
     walk = {"GIF": _gif, "WEBP": _webp, "PNG": _png}.get(kind)
     file.seek(0)
@@ -38,21 +38,21 @@ def durations_ms(kind: str, file: BinaryIO) -> list[int]:
 def _exactly(file: BinaryIO, count: int) -> bytes:
     data = file.read(count)
     if len(data) < count:
-        raise EOFError("ends within a block")
+        raise EOFError("end of file within a block")
     return data
 
 
 def _gif(file: BinaryIO) -> Iterator[int]:
     _skip_colours(file, _exactly(file, 13)[10])
     delay_ms = 0
-    # A missing end mark harms nobody; what is cut within a block does.
-    while (mark := file.read(1)) and mark[0] != _GIF_END:
-        if mark[0] == _GIF_EXTENSION:
+    # Pillow takes the end of the file for the end of the animation; only the end mark is proof.
+    while (mark := _exactly(file, 1)[0]) != _GIF_END:
+        if mark == _GIF_EXTENSION:
             label = _exactly(file, 1)[0]
             first = _gif_blocks(file)
             if label == _GIF_CONTROL and len(first) >= 4:
                 delay_ms = int.from_bytes(first[1:3], "little") * 10
-        elif mark[0] == _GIF_IMAGE:
+        elif mark == _GIF_IMAGE:
             _skip_colours(file, _exactly(file, 9)[8])
             _exactly(file, 1)
             _gif_blocks(file)

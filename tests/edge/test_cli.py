@@ -1,0 +1,68 @@
+"""The command line speaks plainly, whatever is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from faceguard.edge.cli import main
+
+WITHOUT = """
+import sys
+class Gone:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Gone())
+from faceguard.edge.cli import main
+sys.exit(main({words!r}))
+"""
+
+
+def run_without(missing: str, *words: str) -> subprocess.CompletedProcess[str]:
+    code = WITHOUT.format(missing=missing, words=list(words))
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_help_lists_the_commands(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    for command in ("redact", "models", "doctor"):
+        assert command in said
+
+
+def test_no_command_shows_the_help_and_fails(capsys):
+    assert main([]) == 2
+    assert "redact" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_refused(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["nonsense"])
+    assert ended.value.code == 2
+    assert "nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["av", "cv2", "onnxruntime", "PIL"])
+def test_a_missing_package_is_one_line_with_its_mend(missing, tmp_path):
+    ended = run_without(missing, "redact", __file__, "-o", str(tmp_path / "o.png"))
+    assert ended.returncode == 3
+    assert ended.stderr.count("\n") == 1
+    assert missing in ended.stderr
+    assert "pip install" in ended.stderr
+
+
+def test_other_commands_work_without_it():
+    ended = run_without("av", "--help")
+    assert ended.returncode == 0
+    assert "models" in ended.stdout
+
+
+def test_a_reader_who_leaves_is_no_error():
+    command = f"{sys.executable} -m faceguard.edge.cli models list --json | head -n 1"
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert ended.stderr == ""
