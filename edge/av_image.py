@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -20,7 +21,7 @@ _FULL_RANGE = {
     "yuvj444p": PixelFormat.I444,
     "gray": PixelFormat.GRAY,
 }
-_JPEG_RANGE = 2  # AVCOL_RANGE_JPEG
+JPEG_RANGE = 2  # AVCOL_RANGE_JPEG
 
 
 def nearest_format(name: str) -> str:
@@ -62,7 +63,7 @@ def view(frame: av.VideoFrame) -> Image:
     form = _FULL_RANGE.get(name) or _BY_NAME.get(name)
     if form is None:
         raise ValueError(f"frames in {name} must be turned into {nearest_format(name)} first")
-    full_range = name in _FULL_RANGE or frame.color_range == _JPEG_RANGE or not form.is_yuv
+    full_range = name in _FULL_RANGE or frame.color_range == JPEG_RANGE or not form.is_yuv
     planes = tuple(
         _plane(plane, spec, form, frame.width, frame.height)
         for plane, spec in zip(frame.planes, form.planes, strict=True)
@@ -83,7 +84,7 @@ def as_av(image: Image) -> av.VideoFrame:
         return image.owner
     frame = av.VideoFrame(image.width, image.height, image.format.ffmpeg_name)
     if image.full_range:
-        frame.color_range = _JPEG_RANGE
+        frame.color_range = JPEG_RANGE
     for into, plane in zip(view(frame).planes, image.planes, strict=True):
         np.copyto(into, plane)
     return frame
@@ -97,3 +98,14 @@ def _plane(
     flat: Plane = np.frombuffer(memoryview(plane), form.dtype, count=row * shape[0])
     whole = flat.reshape(shape[0], row)[:, : shape[1] * spec.channels]
     return whole if spec.channels == 1 else whole.reshape(shape[0], shape[1], spec.channels)
+
+
+def open_input(path: Path) -> Any:  # noqa: ANN401 - PyAV's containers have no public base
+    """Opens a file for reading; titles in a broken encoding are no reason to refuse it.
+
+    Raises:
+        av.error.FFmpegError: It cannot be opened.
+    """
+    if int(av.__version__.split(".")[0]) < 19:
+        return av.open(str(path), metadata_errors="ignore")
+    return av.open(str(path))  # from 19 on, PyAV is never strict about them

@@ -48,7 +48,8 @@ _NO_ALPHA = ("JPEG", "BMP")
 _LARGEST_SIDE_PX = {"JPEG": 65500, "WEBP": 16383, "GIF": 65535, "BMP": 2**31 - 1}
 # From here on, chroma at half size is the larger loss.
 _FULL_CHROMA_FROM = 90
-_PNG_LEVEL = 6
+# Level 6 takes twice as long for 3 % less.
+_PNG_LEVEL = 4
 
 
 class PictureSink:

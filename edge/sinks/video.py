@@ -21,7 +21,7 @@ import av.error
 import numpy as np
 
 from faceguard.edge.atomic import staged
-from faceguard.edge.av_image import as_av, view
+from faceguard.edge.av_image import JPEG_RANGE, as_av, open_input, view
 from faceguard.edge.sources.base import SourceInfo
 from faceguard.edge.sources.video import VideoInfo
 from faceguard.edge.types import SafeFrame
@@ -186,6 +186,9 @@ class VideoSink:
             context.sample_aspect_ratio = info.pixel_aspect
             context.color_range, context.colorspace = info.color[0], info.color[1]
             context.color_primaries, context.color_trc = info.color[2], info.color[3]
+            if first.format.name == "gray" and context.color_range == 0:
+                # Where nothing is said, FFmpeg takes grey to span 0-255, but 4:2:0 not.
+                context.color_range = JPEG_RANGE
             if info.interlaced and self._codec.name in ("libx264", "mpeg2video"):
                 options["flags"] = "+ildct+ilme"
         stream.options = options
@@ -216,7 +219,7 @@ class _AudioCopy:
     """Copies the packets of a file's first sound stream beside the pictures."""
 
     def __init__(self, source: Path, output: Any, target: Path) -> None:  # noqa: ANN401
-        self._input = av.open(str(source), metadata_errors="ignore")
+        self._input = open_input(source)
         self._output = output
         self._packets: Iterator[Any] = iter(())
         self._held: Any = None

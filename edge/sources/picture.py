@@ -35,6 +35,9 @@ __all__ = ["MAX_PIXELS", "PictureSource", "is_picture", "open_picture"]
 # Twice what Pillow warns at: 178,956,970, or 0.7 GB unfolded.
 MAX_PIXELS = 2 * (1024 * 1024 * 1024 // 4 // 3)
 
+# Several frames of an animation are in memory at a time.
+_ANIMATED_SHARE = 8
+
 _MILLISECOND = Fraction(1, 1000)
 # Frames that name no time are shown for this long by browsers.
 _UNNAMED_MS = 100
@@ -48,7 +51,8 @@ def open_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> PictureSource:
 
     Args:
         path: The file; what it is gets told by its content.
-        max_pixels: Refuse pictures with more pixels than this.
+        max_pixels: Refuse pictures with more pixels than this, and animations with more than an
+            eighth of it in a frame.
 
     Returns:
         A source that has read its first frame already.
@@ -225,10 +229,13 @@ class PictureSource:
 
     def _check_size(self) -> None:
         width, height = self._picture.size
-        if width * height > self._max_pixels:
+        most, what = self._max_pixels, ""
+        if getattr(self._picture, "is_animated", False) and self._kind not in ("JPEG", "TIFF"):
+            most, what = most // _ANIMATED_SHARE, " for an animation"
+        if width * height > most:
             raise InputError(
                 f"{one_line(self._path)}: {width}x{height} = {width * height:,} pixels are over "
-                f"the limit of {self._max_pixels:,}; make it smaller"
+                f"the limit of {most:,}{what}; make it smaller"
             )
 
     def _note_depth(self) -> None:

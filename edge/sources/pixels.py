@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image as Pil
@@ -22,6 +22,8 @@ REDUCED_16 = "reduced from 16 to 8 bits"
 _SPACE_MODE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _PLAIN_MODES = ("L", "RGB", "RGBA", "CMYK", "LAB")
 _FULL_16_BITS = 65535
+# LittleCMS calls it cmsFLAGS_BLACKPOINTCOMPENSATION; Pillow names it from 10.3 on.
+_BLACK_POINT_COMPENSATION: Any = 0x2000
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def _through(picture: Pil.Image, profile: ImageCms.ImageCmsProfile, mode: str) -
         mode,
         "RGB",
         ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        _BLACK_POINT_COMPENSATION,
     )
     done = ImageCms.applyTransform(picture, transform)
     if done is None:

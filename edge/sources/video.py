@@ -14,7 +14,7 @@ import av
 import av.error
 import numpy as np
 
-from faceguard.edge.av_image import nearest_format, view
+from faceguard.edge.av_image import nearest_format, open_input, view
 from faceguard.edge.sources.base import SourceInfo
 from faceguard.edge.types import Frame, Image, PixelFormat
 from faceguard.engines.errors import InputError
@@ -53,7 +53,7 @@ class VideoSource:
         """
         self._path = path
         try:
-            self._container = av.open(str(path), metadata_errors="ignore")
+            self._container = open_input(path)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise InputError(f"{path}: {_why(path, error)}") from error
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import warnings
 from io import BytesIO
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from faceguard.engines.errors import InputError
 from tests.edge.pictures import (
     MARKED,
     ORIENTATION,
+    animation,
     frames,
     marked_jpeg,
     read,
@@ -319,6 +322,14 @@ def test_too_many_pixels(tmp_path):
     assert len(frames(path)) == 1
 
 
+def test_animations_have_a_lower_limit(tmp_path):
+    path = tmp_path / "a.gif"
+    path.write_bytes(animation("GIF", 2))
+    assert len(frames(path)) == 2
+    with pytest.raises(InputError, match=r"32x24 = 768 .* limit of 767 for an animation"):
+        open_picture(path, max_pixels=767 * 8)
+
+
 def test_a_bomb_is_refused_before_it_unfolds(tmp_path):
     path = tmp_path / "a.png"
     Pil.new("1", (30_000, 30_000)).save(path)
@@ -342,3 +353,30 @@ def test_a_source_is_read_once(tmp_path):
         assert len(list(source)) == 1
         with pytest.raises(ValueError, match="once"):
             list(source)
+
+
+def test_threads_read_side_by_side_in_silence(tmp_path):
+    exif = b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x0f\x01\x02\0\xff\xff\xff\x7f\0\0\0\0"
+    Pil.fromarray(scene()).save(tmp_path / "a.jpg", exif=exif)
+    with warnings.catch_warnings(record=True) as said, Pil.open(tmp_path / "a.jpg") as picture:
+        warnings.simplefilter("always")
+        picture.getexif()
+    assert said, "Pillow has something to say of this file"
+    before, limit = list(warnings.filters), Pil.MAX_IMAGE_PIXELS
+    wrong: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in range(30):
+                assert read(tmp_path / "a.jpg").shape == scene().shape
+        except (AssertionError, InputError, Warning) as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert list(warnings.filters) == before
+    assert limit == Pil.MAX_IMAGE_PIXELS

@@ -25,7 +25,7 @@ from tests.edge.pictures import (
 )
 
 # Mean error allowed: JPEG and WebP lose a little, GIF has 256 colours.
-LOSSY = {".jpg": 3, ".jpeg": 3, ".webp": 4, ".gif": 7}
+LOSSY = {".jpg": 5, ".jpeg": 5, ".webp": 7, ".gif": 7}
 ALL = sorted(set(PICTURE_SUFFIXES))
 
 
@@ -149,8 +149,8 @@ def test_grey_is_written_grey(tmp_path, suffix):
 def test_planes_of_video_can_be_a_picture(tmp_path, form, size):
     image = Image.blank(form, *size)
     image.planes[0][...] = 145  # green in BT.601
-    for plane, value in zip(image.planes[1:], ((54, 34),) if len(image.planes) == 2 else (54, 34)):
-        plane[...] = value
+    for number, plane in enumerate(image.planes[1:]):
+        plane[...] = (54, 34) if plane.ndim == 3 else (54, 34)[number]
     with PictureSink(tmp_path / "a.png") as sink:
         sink.write(safe(image))
         sink.finish()
@@ -204,9 +204,15 @@ def test_an_existing_file_is_kept_unless_forced(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".gif"])
 def test_nothing_is_left_of_what_was_not_finished(tmp_path, suffix):
-    with pytest.raises(KeyboardInterrupt), PictureSink(tmp_path / f"a{suffix}") as sink:
-        sink.write(safe(Image.from_bgr(scene())))
-        raise KeyboardInterrupt
+    def stopped() -> None:
+        with PictureSink(tmp_path / f"a{suffix}") as sink:
+            sink.write(safe(Image.from_bgr(scene()), 0, 50))
+            sink.write(safe(Image.from_bgr(scene(seed=1)), 1, 50))
+            assert list(tmp_path.iterdir())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
     assert not list(tmp_path.iterdir())
 
 
@@ -225,12 +231,14 @@ def test_too_large_for_the_format(tmp_path):
 
 def test_a_second_frame_needs_a_format_that_holds_it(tmp_path):
     image = Image.from_bgr(scene())
-    with PictureSink(tmp_path / "a.jpg") as sink, pytest.raises(OutputError, match="holds one"):
+    with PictureSink(tmp_path / "a.jpg") as sink:
         sink.write(safe(image))
-        sink.write(safe(image, 1))
-    with PictureSink(tmp_path / "a.gif") as sink, pytest.raises(OutputError, match="different"):
+        with pytest.raises(OutputError, match="holds one"):
+            sink.write(safe(image, 1))
+    with PictureSink(tmp_path / "a.gif") as sink:
         sink.write(safe(image))
-        sink.write(safe(Image.from_bgr(scene(20, 20)), 1))
+        with pytest.raises(OutputError, match="different"):
+            sink.write(safe(Image.from_bgr(scene(20, 20)), 1))
     assert not list(tmp_path.iterdir())
 
 

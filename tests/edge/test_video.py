@@ -38,8 +38,7 @@ def as_rgb(frame) -> np.ndarray:
         ("yuv444p", "libx264", "yuv444p"),
         ("yuv420p10le", "libx264", "yuv420p10le"),
         ("nv12", "libx264", "yuv420p"),
-        # Encoded without chroma, which FFmpeg's decoder gives back as 4:2:0.
-        ("gray", "ffv1", "yuv420p"),
+        ("gray", "ffv1", "gray"),
         ("bgr0", "ffv1", "yuv420p"),
         ("yuv420p", "mpeg4", "yuv420p"),
         ("yuv410p", "ffv1", "yuv420p"),
@@ -52,7 +51,8 @@ def test_pixel_formats(tmp_path, pixel_format, codec, kept):
     done = redacted(source, tmp_path / "out.mkv", finder=finder, margin=0.0)
     before, after = read(source), read(done.output)
     assert len(after) == len(before) == done.frames == 12
-    assert after[0].format.name == kept
+    # FFmpeg gives video without chroma back as grey or, in later versions, as 4:2:0.
+    assert after[0].format.name in ({"gray", "yuvj420p"} if kept == "gray" else {kept})
     old, new = as_rgb(before[5]), as_rgb(after[5])
     assert np.abs(old[:, :30] - new[:, :30]).mean() < 6, "what is not covered looks the same"
     face = new[20:50, 40:70].reshape(-1, 3)
@@ -186,12 +186,8 @@ def test_damage_in_the_middle_is_survived_and_noted(tmp_path):
         data[place] ^= 0xFF
     damaged = tmp_path / "damaged.mkv"
     damaged.write_bytes(data)
-    try:
-        done = redacted(damaged, tmp_path / "out.mp4")
-    except InputError as error:
-        assert str(damaged) in str(error)
-    else:
-        assert len(read(done.output)) == done.frames > 10
+    done = redacted(damaged, tmp_path / "out.mp4")
+    assert len(read(done.output)) == done.frames > 10
 
 
 def test_cover_art_is_not_the_video(tmp_path):
