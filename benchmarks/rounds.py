@@ -11,6 +11,8 @@ from statistics import median
 from benchmarks import remux
 from benchmarks.measure import Usage, last_line, measured
 
+_COLUMN = 10
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -122,30 +124,33 @@ def run_rounds(rows: list[Row], folder: Path, say: Callable[[str], None]) -> lis
     return loads
 
 
-def table(rows: Iterable[Row], deface: Row | None, limit: Row) -> list[str]:
-    """The rows for people."""
-    head = (("frames", 7), ("fps", 8), ("x deface", 10), ("of limit", 10), ("wall s", 9))
-    head += (("cpu s", 9), ("peak MiB", 10), ("out kB", 9))
-    lines = [" " * 26 + "".join(f"{name:>{width}}" for name, width in head)]
+def table(rows: Iterable[Row], deface: Row | None, limit: Row | None) -> list[str]:
+    """The rows for people, beside those two where they are comparable."""
+    head = ["frames", "fps", "x deface", "of limit", "wall s", "cpu s", "peak MiB", "out kB"]
+    lines = [" " * 24 + "".join(f"{name:>{_COLUMN}}" for name in head)]
     for row in rows:
         if row.absent or not row.runs:
-            lines.append(f"{row.label:26}  absent: {row.absent or 'not run'}")
+            lines.append(f"{row.label:24}  absent: {row.absent or 'not run'}")
             continue
         faster, share = ratio(row, deface), ratio(row, limit)
-        lines.append(
-            f"{row.label:26}{row.clip.frames:7}{median(map(row.fps, row.runs)):8.1f}"
-            f"{'-' if faster is None else format(faster, '.2f'):>10}"
-            f"{'-' if share is None else format(share, '.3f'):>10}"
-            f"{row.middle(lambda usage: usage.wall_s):9.2f}"
-            f"{row.middle(lambda usage: usage.cpu_s):9.2f}{row.peak_mb:10.0f}{row.out_kb:9.0f}"
-        )
+        cells = [
+            f"{row.clip.frames}",
+            f"{median(map(row.fps, row.runs)):.1f}",
+            "-" if faster is None else f"{faster:.2f}",
+            "-" if share is None else f"{share:.3f}",
+            f"{row.middle(lambda usage: usage.wall_s):.2f}",
+            f"{row.middle(lambda usage: usage.cpu_s):.2f}",
+            f"{row.peak_mb:.0f}",
+            f"{row.out_kb:.0f}",
+        ]
+        lines.append(f"{row.label:24}" + "".join(f"{cell:>{_COLUMN}}" for cell in cells))
     return lines
 
 
 def encoder_notes(rows: Iterable[Row], limit: Row) -> list[str]:
     """Where a program's encoder was not set as the limit's was."""
     want = limit.encoder
-    notes = []
+    notes: dict[str, list[str]] = {}
     for row in rows:
         if row.absent or not row.runs:
             continue
@@ -155,5 +160,5 @@ def encoder_notes(rows: Iterable[Row], limit: Row) -> list[str]:
             if row.encoder.get(key) != want.get(key)
         ]
         if other:
-            notes.append(f"{row.label.strip()}: libx264 {', '.join(other)}")
-    return notes
+            notes.setdefault(", ".join(other), []).append(row.label.strip())
+    return [f"libx264 {what}: {', '.join(who)}" for what, who in notes.items()]
