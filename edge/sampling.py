@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from faceguard.edge.types import PixelFormat
+from faceguard.edge.types import Image, PixelFormat
 
 if TYPE_CHECKING:
-    from faceguard.edge.types import Image, Plane, PlaneSpec
+    from faceguard.edge.types import Plane, PlaneSpec
     from faceguard.engines.types import U8, Region
 
 
@@ -66,6 +66,23 @@ class ImageSampler:
         return np.asarray(
             cv2.cvtColor(joined.reshape(height * 3 // 2, width), cv2.COLOR_YUV2BGR_I420), np.uint8
         )
+
+
+def looks(image: Image) -> list[ImageSampler]:
+    """Every way in which a picture can show a face.
+
+    A picture with alpha has three: its colours as they are stored, which anybody can lay bare, and
+    what a viewer sees over a white page and over a black one. A face can be in one and not in the
+    others.
+    """
+    if image.format is not PixelFormat.BGRA or bool((image.planes[0][..., 3] == 255).all()):
+        return [ImageSampler(image)]
+    color = image.planes[0][..., :3].astype(np.uint16)
+    alpha = image.planes[0][..., 3:].astype(np.uint16)
+    on_black = (color * alpha + 127) // 255
+    on_white = on_black + (255 - alpha)
+    flat = [np.ascontiguousarray(pixels, np.uint8) for pixels in (on_white, on_black)]
+    return [ImageSampler(image), *(ImageSampler(Image.from_bgr(pixels)) for pixels in flat)]
 
 
 def _crop(plane: Plane, spec: PlaneSpec, region: Region) -> Plane:

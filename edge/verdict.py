@@ -17,11 +17,13 @@ from typing import Protocol
 
 import numpy as np
 
-from faceguard.edge.sampling import ImageSampler
+from faceguard.edge.sampling import looks
 from faceguard.edge.types import Image
 from faceguard.engines.errors import InferenceError, InferenceTimeout
+from faceguard.engines.nms import nms
 from faceguard.engines.types import Detections, PixelSource
 
+_SAME_FACE_IOU = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -74,8 +76,7 @@ class Judge:
             self._desk = _Desk(self.detector.detect)
         begun = time.monotonic_ns()
         try:
-            found = self._desk.ask(ImageSampler(image), self.timeout_s)
-            _check(found)
+            found = _together([self._ask(self._desk, view) for view in looks(image)])
         except InferenceTimeout as error:
             return self._blind("time-out", error)
         except _NotFinite as error:
@@ -84,6 +85,11 @@ class Judge:
             return self._blind(type(error).__name__, error)
         finally:
             self.detect_ns += time.monotonic_ns() - begun
+        return found
+
+    def _ask(self, desk: _Desk, view: PixelSource) -> Detections:
+        found = desk.ask(view, self.timeout_s)
+        _check(found)
         return found
 
     def close(self) -> None:
@@ -108,6 +114,15 @@ def _check(found: Detections) -> None:
         raise InferenceError(f"the detector answered with {type(found).__name__}")
     if not (np.isfinite(found.boxes).all() and np.isfinite(found.scores).all()):
         raise _NotFinite("the detector gave a box or score that is no number")
+
+
+def _together(found: list[Detections]) -> Detections:
+    """What several looks at one picture found, each face once."""
+    if len(found) == 1:
+        return found[0]
+    boxes = np.concatenate([one.boxes for one in found])
+    scores = np.concatenate([one.scores for one in found])
+    return Detections(boxes, scores).take(nms(boxes, scores, _SAME_FACE_IOU))
 
 
 class _Desk:

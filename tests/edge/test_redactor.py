@@ -79,3 +79,21 @@ def test_what_is_no_picture_is_refused():
         door.array(np.zeros((8, 8, 3), np.float32))
     with pytest.raises(UsageError, match="margin"):
         RedactorSettings(margin=float("nan"))
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("page", [0, 255])
+def test_a_face_that_only_alpha_draws_is_covered(engine_path, sample_path, page):
+    """One flat colour, and the picture in its transparency: a viewer sees a face."""
+    engine_path("yunet")
+    grey = np.asarray(Image.open(sample_path("astronaut")).convert("L"))
+    pixels = np.empty((*grey.shape, 4), np.uint8)
+    pixels[..., :3] = 255 - page
+    pixels[..., 3] = grey if page == 0 else 255 - grey
+    with Redactor() as door:
+        safe = door.array(pixels)
+    changed = (safe != pixels).any(axis=2)
+    ys, xs = np.nonzero(changed)
+    assert 0.02 < changed.mean() < 0.3
+    assert 178 < xs.mean() < 268
+    assert 62 < ys.mean() < 176
