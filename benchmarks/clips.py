@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
+from typing import Any
 
 import cv2
 import numpy as np
@@ -283,7 +284,7 @@ def make_clips(
             yield clip
 
 
-def _bounced(way: npt.NDArray[np.float64], room: float) -> npt.NDArray[np.float64]:
+def _bounced(way: npt.NDArray[np.floating[Any]], room: float) -> npt.NDArray[np.float64]:
     """A way between 0 and `room`, turned round at both ends."""
     if room <= 0:
         return np.zeros_like(way)

@@ -17,7 +17,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -220,18 +220,14 @@ def measure(clip: Path, scale: Scale, *, with_deface: bool, say: Callable[[str],
 
     short = cut(scale.short)
     path = clips / f"{clip.stem}-{short.frames}-times-{scale.longer}{clip.suffix}"
-    memory = [
-        Row("memory_short", "faceguard, short clip", short, ours(short, "--preset", PRESET), 1)
-    ]
-    by_key = {row.key: row for row in rows}
-    if by_key[OURS].clip == short:
-        memory[0].runs, memory[0].absent = by_key[OURS].runs, by_key[OURS].absent
-        memory[0].rounds = 0
+    medium = ["--preset", PRESET]
+    memory = [Row("memory_short", "faceguard, short clip", short, ours(short, *medium), 1)]
+    measured_before = next(row for row in rows if row.key == OURS)
+    if measured_before.clip == short:
+        memory = [replace(measured_before, key="memory_short", label="faceguard, short clip")]
     long = Clip(path, remux.repeated(short.path, scale.longer, path))
-    memory.append(
-        Row("memory_long", "faceguard, long clip", long, ours(long, "--preset", PRESET), 1)
-    )
-    run_rounds(memory, folder, say)
+    memory.append(Row("memory_long", "faceguard, long clip", long, ours(long, *medium), 1))
+    run_rounds([row for row in memory if not row.runs], folder, say)
     path.unlink()
     return Report(rows, memory, loads, versions, None if versions else absent)
 

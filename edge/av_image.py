@@ -32,7 +32,7 @@ def nearest_format(name: str) -> str:
 
     Returns:
         The name itself where it needs no change, else that of the nearest one: subsampling kept,
-        more than 8 bits kept as 10.
+        more than 8 bits of colour kept as 10.
     """
     if name in _BY_NAME or name in _FULL_RANGE:
         return name
@@ -107,5 +107,10 @@ def open_input(path: Path) -> Any:  # noqa: ANN401 - PyAV's containers have no p
         av.error.FFmpegError: It cannot be opened.
     """
     if int(av.__version__.split(".")[0]) < 19:
-        return av.open(str(path), metadata_errors="ignore")
-    return av.open(str(path))  # from 19 on, PyAV is never strict about them
+        return av.open(av_name(path), metadata_errors="ignore")
+    return av.open(av_name(path))  # from 19 on, PyAV is never strict about them
+
+
+def av_name(path: Path) -> str:
+    """The path as FFmpeg takes it for a file, whatever colons are in it, never for a network."""
+    return f"file:{path}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,12 +33,15 @@ class Batch:
     Attributes:
         jobs: The files, in order.
         folder: The folder that outputs go into, or None where one file becomes one file.
-        skipped: Files in folders that are neither pictures nor videos by their names.
+        skipped: Files in folders that are neither pictures nor videos by their names, and links
+            to folders.
+        unreadable: Folders that cannot be listed, each with the reason.
     """
 
     jobs: tuple[Job, ...]
     folder: Path | None
     skipped: tuple[Path, ...]
+    unreadable: tuple[tuple[Path, str], ...]
 
 
 def plan(inputs: Sequence[str], output: Path) -> Batch:
@@ -48,61 +52,85 @@ def plan(inputs: Sequence[str], output: Path) -> Batch:
         output: A file where one file is given and the name has a suffix, else a folder.
 
     Raises:
-        InputError: Something does not exist, or a pattern fits nothing.
-        UsageError: Two inputs would have the same output, or a folder would go into a file.
+        InputError: Something does not exist, a pattern fits nothing, or there is nothing to do.
+        UsageError: Two inputs would have the same output, an output would replace an input, or a
+            folder would go into a file.
     """
-    paths = [path for text in inputs for path in _expanded(text)]
-    single = len(paths) == 1 and paths[0].is_file()
-    if single and output.suffix and not output.is_dir():
-        return Batch((Job(paths[0], output),), None, ())
+    found = [one for text in inputs for one in _expanded(text)]
+    if len(found) == 1 and found[0][0].is_file() and output.suffix and not output.is_dir():
+        jobs = (Job(found[0][0], output),)
+        refuse_overwriting(output, jobs, "the output")
+        return Batch(jobs, None, (), ())
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; several inputs need a folder to go into")
-    jobs: list[Job] = []
+    jobs_found: list[Job] = []
     skipped: list[Path] = []
-    several = sum(path.is_dir() for path in paths) > 1
-    for path in paths:
+    unreadable: list[tuple[Path, str]] = []
+    several = sum(path.is_dir() for path, _ in found) > 1
+    for path, within in found:
         if path.is_file():
-            jobs.append(Job(path, output / output_name(path)))
+            jobs_found.append(Job(path, (output / within).with_name(output_name(path))))
             continue
         root = output / path.resolve().name if several else output
-        for file in _walk(path, output):
-            if file.suffix.lower() in READ_SUFFIXES:
+        for file in _walk(path, output, unreadable):
+            if file.suffix.lower() in READ_SUFFIXES and not file.is_dir():
                 place = root / file.relative_to(path)
-                jobs.append(Job(file, place.with_name(output_name(file))))
+                jobs_found.append(Job(file, place.with_name(output_name(file))))
             else:
                 skipped.append(file)
-    _refuse_clashes(jobs)
-    return Batch(tuple(jobs), output, tuple(skipped))
+    if not jobs_found and not unreadable:
+        raise InputError(f"{' '.join(inputs)}: no pictures or videos there")
+    _refuse_clashes(jobs_found)
+    for job in jobs_found:
+        refuse_overwriting(job.output, jobs_found, "an output")
+    return Batch(tuple(jobs_found), output, tuple(skipped), tuple(unreadable))
 
 
-def _expanded(text: str) -> list[Path]:
+def refuse_overwriting(output: Path, jobs: Sequence[Job], what: str) -> None:
+    """Stops an output from taking the place of an input, whatever its name or links.
+
+    Raises:
+        UsageError: It would.
+    """
+    try:
+        there = output.stat()
+    except OSError:
+        return
+    for job in jobs:
+        if job.source.exists() and os.path.samestat(there, job.source.stat()):
+            raise UsageError(f"{output}: {what} would replace an input; give another name")
+
+
+def _expanded(text: str) -> list[tuple[Path, Path]]:
+    """The files that a word of the command line means, each with its place below the output."""
     path = Path(text)
     if path.exists():
-        return [path]
+        return [(path, Path(path.name))]
     # Path.glob takes no absolute patterns.
     found = sorted(Path(name) for name in glob.glob(text, recursive=True))  # noqa: PTH207
     if not found:
         what = "no file fits this pattern" if glob.has_magic(text) else "no such file or folder"
         raise InputError(f"{text}: {what}")
-    return found
+    fixed = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
+    return [(one, one.relative_to(fixed)) for one in found]
 
 
-def _walk(folder: Path, output: Path) -> Iterator[Path]:
-    """Files below a folder in a stable order, without hidden ones and without our own outputs."""
+def _walk(folder: Path, output: Path, unreadable: list[tuple[Path, str]]) -> Iterator[Path]:
+    """Files below a folder in a stable order, without hidden ones and without our own outputs.
+
+    Links to folders are given too, since nobody follows them; they may lead in a circle.
+    """
     ours = output.resolve()
 
     def failed(error: OSError) -> None:
-        raise InputError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+        place = Path(os.fsdecode(error.filename))
+        unreadable.append((place, f"{place}: cannot be listed: {error.strerror}"))
 
     for here, folders, names in os.walk(folder, onerror=failed):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and (Path(here) / name).resolve() != ours
-        )
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(here) / name
+        places = sorted(Path(here) / name for name in folders if not name.startswith("."))
+        yield from (place for place in places if place.is_symlink())
+        folders[:] = [place.name for place in places if place.resolve() != ours]
+        yield from sorted(Path(here) / name for name in names if not name.startswith("."))
 
 
 def _refuse_clashes(jobs: Sequence[Job]) -> None:

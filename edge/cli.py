@@ -64,12 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FaceguardError as error:
         _say(f"faceguard: {error}")
         return error.exit_code
-    except ModuleNotFoundError as error:
-        # A runtime that is loaded only when a model asks for it.
-        if (error.name or "").startswith("faceguard"):
-            raise
-        _say(f"faceguard: {_missing(options.command, error)}")
-        return MissingPackage.exit_code
     except Terminated:
         _say("faceguard: stopped")
         return EXIT_TERMINATED

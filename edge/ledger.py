@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -56,10 +57,18 @@ class Ledger:
         with self._lock:
             self._done.add(line)
             try:
+                # A line that a kill cut short must not swallow this one.
                 with self._path.open("a", encoding="utf-8") as file:
-                    file.write(line + "\n")
+                    file.write(line + "\n" if self._clean_end() else "\n" + line + "\n")
             except OSError as error:
                 raise OutputError(f"{self._path}: cannot be written: {error.strerror}") from error
+
+    def _clean_end(self) -> bool:
+        with self._path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return True
+            file.seek(-1, os.SEEK_END)
+            return file.read() == b"\n"
 
     def _line(self, source: Path, output: Path) -> str:
         was, became = source.stat(), output.stat()

@@ -17,7 +17,7 @@ from faceguard.edge.verdict import Blind
 from faceguard.engines.types import Detections
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Waiting:
     frame: Frame
     blind: str | None
@@ -39,6 +39,7 @@ class LookAhead:
         self._masks = masks
         self._waiting: deque[_Waiting] = deque()
         self._blind: str | None = "no verdict yet"
+        self._last_good = -1
 
     def push(
         self, frame: Frame, verdict: Detections | Blind | None
@@ -47,13 +48,18 @@ class LookAhead:
 
         Args:
             frame: The next frame.
-            verdict: Its detections; Blind where the detector failed, which covers it and all that
-                follow until the next good verdict; None where it was not looked at on purpose.
+            verdict: Its detections; Blind where the detector failed, which covers it, all that
+                follow until the next good verdict, and those that still wait and come after the
+                last; None where it was not looked at on purpose.
         """
         if isinstance(verdict, Blind):
             self._blind = verdict.cause
+            for waiting in self._waiting:
+                if waiting.frame.index > self._last_good:
+                    waiting.blind = waiting.blind or verdict.cause
         elif verdict is not None:
             self._blind = None
+            self._last_good = frame.index
             self._tracker.update(frame.index, verdict)
         self._waiting.append(_Waiting(frame, self._blind))
         while len(self._waiting) > self._frames:

@@ -14,8 +14,8 @@ from faceguard.engines.errors import InputError, UsageError
 
 # What FFmpeg reads and cameras and phones write, beyond what is written here.
 _MORE_VIDEO = (
-    ".3gp", ".asf", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".mpeg", ".mpg", ".mts", ".mxf",
-    ".ogv", ".vob", ".wmv", ".y4m",
+    ".3gp", ".asf", ".avi", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".mpeg", ".mpg", ".mts",
+    ".mxf", ".ogv", ".vob", ".wmv", ".y4m",
 )  # fmt: skip
 _MORE_PICTURES = (".jfif", ".jpe", ".apng", ".dib")
 READ_SUFFIXES = frozenset((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES, *_MORE_VIDEO, *_MORE_PICTURES))
@@ -65,7 +65,7 @@ def open_sink(
     raise UsageError(f"{path}: unknown suffix {suffix or '(none)'!r}; known: {known}")
 
 
-def output_name(source: Path, *, moving: bool | None = None) -> str:
+def output_name(source: Path) -> str:
     """The name that a file's redacted copy gets in a folder.
 
     The same name where its format can be written, else the whole old name and a suffix more, so
@@ -74,6 +74,9 @@ def output_name(source: Path, *, moving: bool | None = None) -> str:
     suffix = source.suffix.lower()
     if suffix in PICTURE_SUFFIXES or suffix in VIDEO_SUFFIXES:
         return source.name
-    if moving is None:
-        moving = suffix not in _MORE_PICTURES and not is_picture(source)
-    return source.name + (".mp4" if moving else ".png")
+    if suffix in _MORE_VIDEO:
+        return source.name + ".mp4"
+    try:
+        return source.name + (".png" if is_picture(source) else ".mp4")
+    except InputError:  # is said when its turn comes
+        return source.name + ".mp4"

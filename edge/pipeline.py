@@ -84,7 +84,7 @@ def run(
         OutputError: The sink cannot be written to.
     """
     tally = Tally()
-    tracker = Tracker(plan.tracking, keep_frames=plan.look_ahead)
+    tracker = Tracker(plan.tracking, keep_frames=plan.look_ahead, every=plan.detect_every)
     with (
         closing(_in_another_room(source, "read")) as frames,
         closing(_in_another_room(redacted(frames, judge, tracker, plan), "redact")) as safe_frames,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 
 from faceguard.edge.types import Image, Mask, PixelFormat, Plane, PlaneSpec, SafeFrame
 
@@ -49,10 +50,14 @@ def _score(image: Image, mask: Mask) -> None:
         y = max(0, round(mask.face.y0)) + _TEXT_PX + _THICK_PX
     # In luma (or the packed plane) alone: letters are too thin for chroma at half size.
     plane: Plane = image.planes[0]
-    color = (235 << (image.format.bits - 8),) if image.format.is_yuv else _GREEN_BGRA
+    color = 235 << (image.format.bits - 8) if image.format.is_yuv else _GREEN_BGRA[: plane.shape[2]]
+    # OpenCV writes text into 8 bits only.
+    letters = np.zeros(plane.shape[:2], np.uint8)
+    where = (x, y)
     cv2.putText(
-        plane, f"{mask.score:.2f}", (x, y), cv2.FONT_HERSHEY_SIMPLEX, _TEXT_PX / 22, color, 1
+        letters, f"{mask.score:.2f}", where, cv2.FONT_HERSHEY_SIMPLEX, _TEXT_PX / 22, (255,), 1
     )
+    plane[letters > 0] = color
 
 
 def _at(place: int, sub: int) -> int:

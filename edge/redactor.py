@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -21,9 +21,11 @@ from faceguard.edge.style import Look, Style
 from faceguard.edge.tracking import Tracker, TrackingSettings
 from faceguard.edge.types import Frame, Image, SafeFrame, Shape
 from faceguard.edge.verdict import FaceFinder, Judge
-from faceguard.engines.catalogue import Catalogue, Entry, Scores, read_catalogue
+from faceguard.engines.catalogue import Entry, Scores, read_catalogue
+from faceguard.engines.closing import Closing
 from faceguard.engines.detectors import Detector, open_detector
 from faceguard.engines.errors import InputError, UsageError
+from faceguard.engines.store import find_engine
 from faceguard.engines.types import U8
 
 # Pages and single pictures have nothing to do with one another.
@@ -43,7 +45,8 @@ class RedactorSettings:
             the catalogue's for video.
         tile: Whether to look at pictures in full resolution too, tile by tile.
         detect_every: In video, the detector looks at every n-th frame.
-        look_ahead: In video, frames that each one waits for what comes after it.
+        look_ahead: In video, frames that each one waits for what comes after it; at least until
+            the detector's next look.
         look: The style.
         shape: Outline of a mask.
         margin: Part of the face's size added around it.
@@ -109,7 +112,7 @@ class Redaction:
     notes: tuple[str, ...] = ()
 
 
-class Redactor:
+class Redactor(Closing):
     """Covers faces in files and arrays; may be shared between threads.
 
     Example:
@@ -124,7 +127,7 @@ class Redactor:
     def __init__(
         self, settings: RedactorSettings | None = None, *, finder: FaceFinder | None = None
     ) -> None:
-        """Opens the detector.
+        """Looks for the detector, which is loaded with the first picture or video.
 
         Args:
             settings: How faces are found and covered.
@@ -136,17 +139,15 @@ class Redactor:
             UsageError: A setting that cannot be meant.
         """
         self.settings = settings or RedactorSettings()
-        self._still: FaceFinder
-        self._moving: FaceFinder
+        self._finder = finder
         self._style = Style(look=self.settings.look)
-        catalogue = read_catalogue()
-        entry = catalogue.entry(self.settings.detector or catalogue.default)
-        self._scores = _scores(entry, self.settings.score)
-        self._opened: tuple[Detector, ...] = ()
-        if finder is not None:
-            self._still = self._moving = finder
-        else:
-            self._opened = self._still, self._moving = self._open(catalogue, entry)
+        self._catalogue = read_catalogue()
+        self._entry = self._catalogue.entry(self.settings.detector or self._catalogue.default)
+        self._scores = _scores(self._entry, self.settings.score)
+        self._opened: dict[bool, Detector] = {}
+        self._opening = threading.Lock()
+        if finder is None:
+            find_engine(self._entry.name, catalogue=self._catalogue)
 
     def array(self, pixels: U8) -> U8:
         """Covers the faces of one picture in memory.
@@ -166,7 +167,7 @@ class Redactor:
             raise InputError(f"an array {pixels.shape} is no picture; give (height, width, 3 or 4)")
         frame = Frame(Image.from_bgr(pixels), 0, 0, Fraction(1, 25))
         plan = self._plan(SourceInfo("picture", frame.image.width, frame.image.height))
-        judge = Judge(self._still, self.settings.timeout_s)
+        judge = Judge(self._detector(moving=False), self.settings.timeout_s)
         try:
             (safe,) = redacted(iter([frame]), judge, Tracker(plan.tracking), plan)
         finally:
@@ -214,7 +215,7 @@ class Redactor:
             if on_start is not None:
                 on_start(source.info)
             moving = source.info.kind == "video"
-            judge = Judge(self._moving if moving else self._still, self.settings.timeout_s)
+            judge = Judge(self._detector(moving=moving), self.settings.timeout_s)
             try:
                 with open_sink(output, source.info, path, encoder, force=force) as sink:
                     tally = run(source, sink, judge, self._plan(source.info), shown)
@@ -236,55 +237,45 @@ class Redactor:
 
     def close(self) -> None:
         """Frees the detectors that this redactor opened."""
-        for detector in self._opened:
+        for detector in self._opened.values():
             detector.close()
 
-    def __enter__(self) -> Redactor:
-        """The redactor itself."""
-        return self
+    def _detector(self, *, moving: bool) -> FaceFinder:
+        """The detector for video or for stills, which differ in input size and threads.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes it."""
-        self.close()
-
-    def _open(self, catalogue: Catalogue, entry: Entry) -> tuple[Detector, Detector]:
-        """One detector for stills and one for video, which differ in input size and threads."""
+        It is opened when it is first asked for: few runs need both.
+        """
+        if self._finder is not None:
+            return self._finder
         s = self.settings
-        fixed = entry.input is None or entry.input.long_side_px is None
-        still_px = s.long_side or (None if fixed else _STILL_LONG_SIDE_PX)
-
-        def opened(long_side: int | None, threads: int, *, tile: bool) -> Detector:
-            return open_detector(
-                entry.name,
-                score=self._scores.keep,
-                long_side=long_side,
-                threads=threads if s.threads is None else s.threads,
-                tile=tile,
-                catalogue=catalogue,
-            )
-
-        still = opened(still_px, 0, tile=s.tile)
-        try:
-            return still, opened(s.long_side, 1, tile=s.tile)
-        except BaseException:
-            still.close()
-            raise
+        size = self._entry.input
+        long_side = s.long_side
+        if not moving and size is not None and size.long_side_px is not None:
+            long_side = s.long_side or _STILL_LONG_SIDE_PX
+        with self._opening:
+            if moving not in self._opened:
+                self._opened[moving] = open_detector(
+                    self._entry.name,
+                    score=self._scores.keep,
+                    long_side=long_side,
+                    threads=int(moving) if s.threads is None else s.threads,
+                    tile=s.tile,
+                    catalogue=self._catalogue,
+                )
+            return self._opened[moving]
 
     def _plan(self, info: SourceInfo) -> Plan:
         """How frames of this kind of source are judged."""
         s = self.settings
         masks = MaskSettings(s.margin, s.shape)
-        if info.kind == "picture" or info.duration_s is None:
+        if info.kind == "picture":
             tracking = replace(_STILL, strong=self._scores.start)
             return Plan(1, 0, masks, tracking, self._style)
         every = s.detect_every if info.kind == "video" else 1
         tracking = TrackingSettings(strong=self._scores.start)
-        return Plan(every, s.look_ahead, masks, tracking, self._style)
+        # In a file, waiting costs nothing, and a new face would be bare until the next look.
+        look_ahead = max(s.look_ahead, every - 1)
+        return Plan(every, look_ahead, masks, tracking, self._style)
 
 
 def _scores(entry: Entry, asked: float | None) -> Scores:

@@ -73,8 +73,12 @@ class Report:
         trace: TracebackType | None,
     ) -> None:
         """Gives the file its name, or removes it after an error."""
-        if self._file is not None:
-            self._file.close()
+        try:
+            if self._file is not None:
+                self._file.close()
+        except OSError as problem:
+            self._stage.__exit__(type(problem), problem, problem.__traceback__)
+            raise OutputError(f"{self._path}: cannot be written: {problem.strerror}") from problem
         self._stage.__exit__(kind, error, trace)
 
 

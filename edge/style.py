@@ -15,8 +15,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from faceguard.engines.errors import UsageError
+
 if TYPE_CHECKING:
     from faceguard.edge.types import Plane
+
+
+_LEAST_CELL_PX = 14.0
 
 
 class Look(Enum):
@@ -48,9 +53,30 @@ class Style:
 
     look: Look = Look.PIXELATE
     cells: float | None = None
-    least_cell_px: float = 14.0
+    least_cell_px: float = _LEAST_CELL_PX
     noise: float = 18.0
     key: int = field(default_factory=lambda: secrets.randbits(64), repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuses a style that leaves too much.
+
+        Raises:
+            UsageError: More or smaller cells than hide a face.
+        """
+        if self.cells is not None and not 0 < self.cells <= self._most_cells:
+            raise UsageError(
+                f"{self.look.value} with {self.cells:g} cells leaves faces that are still found; "
+                f"at most {self._most_cells} hide one"
+            )
+        if not self.least_cell_px >= _LEAST_CELL_PX:
+            raise UsageError(
+                f"cells of {self.least_cell_px:g} px do not hide small faces; "
+                f"at least {_LEAST_CELL_PX:g} do"
+            )
+
+    @property
+    def _most_cells(self) -> int:
+        return 2 if self.smooth else 3
 
     @property
     def noisy(self) -> bool:
@@ -70,7 +96,7 @@ class Style:
             height_px: Its height.
             face_px: Longer side of the face in it.
         """
-        cell = max(self.least_cell_px, face_px / (self.cells or (2 if self.smooth else 3)))
+        cell = max(self.least_cell_px, face_px / (self.cells or self._most_cells))
         return max(1, int(width_px / cell)), max(1, int(height_px / cell))
 
     def paint(self, area: Plane, grid: tuple[int, int], bits: int, noise_seed: int) -> Plane:

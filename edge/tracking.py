@@ -1,14 +1,16 @@
 """Tracks: faces followed from frame to frame, so that one missed detection shows nobody.
 
-A strong detection starts a track; weak ones, which alone would be too many false alarms, keep it
-alive (the idea of ByteTrack, Zhang et al. 2022, arXiv:2110.06864). Between two detections a track's
-box is interpolated, after the last it coasts, before the first it reaches back as far as the
-look-ahead allows, and in all three the area grows with what is not known.
+Weak detections alone would be too many false alarms, but they keep a track alive (the idea of
+ByteTrack, Zhang et al. 2022, arXiv:2110.06864). Here they also tell where a face was before its
+first strong one: they are followed from the start and cover nothing until a strong one confirms
+them. Between two detections a track's box is interpolated, after the last it coasts, before the
+first it reaches back as far as the look-ahead allows, and in all three the area grows with what is
+not known.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,8 +29,10 @@ class TrackingSettings:
     """How tracks live and die.
 
     Attributes:
-        strong: Score at which a detection starts a track.
+        strong: Score at which a detection confirms a track; without one it covers nothing.
         coast_frames: How long an established track is covered without a detection.
+        patience: Frames of coasting that each detection earns, up to `coast_frames`: what was seen
+            but once is likely a mistake.
         growth: Part of the face's size by which each edge moves outward a frame without detection.
         growth_limit: The most that growth may add to an edge, as a part of the face's size.
         reach: How far, in face sizes, a detection may be from where its track was expected.
@@ -36,9 +40,14 @@ class TrackingSettings:
 
     strong: float = 0.6
     coast_frames: int = 24
+    patience: int = 6
     growth: float = 0.02
     growth_limit: float = 0.4
-    reach: float = 0.7
+    reach: float = 1.2
+
+
+# Up to this part of its size between two looks, a face is taken to move evenly.
+_STEADY = 0.25
 
 
 class Observation(NamedTuple):
@@ -62,19 +71,21 @@ class Track:
     """One face over time.
 
     Attributes:
-        number: Unique in a run, from 1.
         seen: Its observations, oldest first, one a frame at most.
+        number: Unique in a run, from 1; 0 until a strong detection confirms the track.
+        drift: Velocity that it is taken to have while it was seen but once.
     """
 
-    number: int
-    seen: list[Observation] = field(default_factory=list)
+    seen: list[Observation]
+    number: int = 0
+    drift: tuple[float, float] = (0.0, 0.0)
 
     def velocity(self, at_end: bool) -> tuple[float, float]:
         """Movement of the centre in pixels a frame, over the three observations at one end."""
         few = self.seen[-3:] if at_end else self.seen[:3]
         frames = few[-1].frame - few[0].frame
         if frames == 0:
-            return 0.0, 0.0
+            return self.drift
         (x0, y0), (x1, y1) = few[0].region.center, few[-1].region.center
         return (x1 - x0) / frames, (y1 - y0) / frames
 
@@ -87,47 +98,71 @@ class Track:
 class Tracker:
     """Follows all faces of one source."""
 
-    def __init__(self, settings: TrackingSettings | None = None, *, keep_frames: int = 0) -> None:
+    def __init__(
+        self,
+        settings: TrackingSettings | None = None,
+        *,
+        keep_frames: int = 0,
+        every: int = 1,
+    ) -> None:
         """Starts without tracks.
 
         Args:
             settings: How tracks live and die.
             keep_frames: How far back `sightings` will be asked: the look-ahead.
+            every: Frames from one look of the detector to the next; tracks outlast the gap.
         """
         self.settings = settings or TrackingSettings()
         self._keep_frames = keep_frames
+        # One look past the gap, or a face that was seen once would be lost before the next look.
+        self._patience = max(self.settings.patience, every + 1)
+        longest = self.settings.coast_frames
+        self._longest_coast = max(longest, 2 * every + 1) if longest else 0
         self._tracks: list[Track] = []
         self._count = 0
 
     @property
     def started(self) -> int:
-        """Tracks started so far."""
+        """Faces followed so far; those that no strong detection confirmed do not count."""
         return self._count
 
     def update(self, index: int, found: Detections) -> None:
         """Takes in the detections of one frame; frames come in order, some may be left out."""
         self._forget(index)
         free = [t for t in self._tracks if index - t.seen[-1].frame <= self._coast(t)]
+        # When the camera turns, all faces move alike: the new ones as those known.
+        drift = _common_velocity(free)
+        for track in free:
+            track.drift = drift
         strong = found.scores >= self.settings.strong
-        left = self._match(index, found, np.flatnonzero(strong), free)
-        self._match(index, found, np.flatnonzero(~strong), free)
-        for place in left:
-            self._count += 1
-            self._tracks.append(Track(self._count, [_observed(index, found, place)]))
+        # Confirmed tracks choose first, so that a false alarm beside a face does not take it over.
+        known = [track for track in free if track.number]
+        guessed = [track for track in free if not track.number]
+        for places in (np.flatnonzero(strong), np.flatnonzero(~strong)):
+            left = self._match(index, found, places, known)
+            left = self._match(index, found, left, guessed)
+            for place in left:
+                self._tracks.append(Track([_observed(index, found, int(place))], drift=drift))
+        for track in self._tracks:
+            if not track.number and track.seen[-1].score >= self.settings.strong:
+                self._count += 1
+                track.number = self._count
 
     def sightings(self, index: int) -> Iterator[Sighting]:
         """Where faces are in a frame, from all that was seen before and after it."""
         for track in self._tracks:
+            if not track.number:
+                continue
             region, score = self._at(track, index)
             if region is not None:
                 yield Sighting(track.number, region, score)
 
     def _match(
         self, index: int, found: Detections, places: npt.NDArray[np.intp], free: list[Track]
-    ) -> list[int]:
+    ) -> npt.NDArray[np.intp]:
         """Gives detections to free tracks, nearest first; returns those that none took."""
         if not free or not len(places):
-            return [int(place) for place in places]
+            return places
         expected = np.array([_corners(track.expected(index)) for track in free])
         cost = _distance(expected, found.boxes[places].astype(np.float64))
         taken: set[int] = set()
@@ -142,7 +177,7 @@ class Tracker:
             taken.add(column)
             free[row].seen.append(_observed(index, found, int(places[column])))
         free[:] = [track for row, track in enumerate(free) if row not in gone]
-        return [int(place) for column, place in enumerate(places) if column not in taken]
+        return np.delete(places, list(taken))
 
     def _at(self, track: Track, index: int) -> tuple[Region | None, float]:
         """The track's region in a frame, or None where it does not reach."""
@@ -165,6 +200,9 @@ class Tracker:
         after = seen[place + 1]
         part = (index - before.frame) / (after.frame - before.frame)
         between = _between(before.region, after.region, part)
+        if _distance(*(np.array([_corners(o.region)]) for o in (before, after))) > _STEADY:
+            # It may have jumped at any moment in between, or the camera did.
+            between = before.region.union(after.region)
         return self._grown(between, min(index - before.frame, after.frame - index)), 0.0
 
     def _spread(self, region: Region, velocity: tuple[float, float], frames: int) -> Region:
@@ -177,25 +215,35 @@ class Tracker:
         return region.grown(region.width * more, region.height * more)
 
     def _coast(self, track: Track) -> int:
-        """Frames that a track lives on unseen; one that was seen but once is likely a mistake."""
-        return min(self.settings.coast_frames, 6 * len(track.seen))
+        """Frames that a track lives on unseen."""
+        return min(self._longest_coast, self._patience * len(track.seen))
 
     def _reach_back(self, track: Track) -> int:
         """Frames before its first detection that a track is covered in."""
-        return min(self._keep_frames, 6 * len(track.seen))
+        return min(self._keep_frames, self._patience * len(track.seen))
 
     def _forget(self, index: int) -> None:
         """Drops what no frame that is still held can ask for, so that memory stays flat."""
         oldest = index - self._keep_frames - 1
+        # So many tell how well established a track is, and how fast it moves.
+        enough = max(3, -(-self._longest_coast // self._patience))
         kept = []
         for track in self._tracks:
             if track.seen[-1].frame + self._coast(track) < oldest:
                 continue
-            # Six observations tell how well established a track is; older ones tell nothing.
-            while len(track.seen) > 6 and track.seen[1].frame < oldest:
+            while len(track.seen) > enough and track.seen[1].frame < oldest:
                 del track.seen[0]
             kept.append(track)
         self._tracks = kept
+
+
+def _common_velocity(tracks: list[Track]) -> tuple[float, float]:
+    """The median movement of the tracks that were seen twice or more, in pixels a frame."""
+    known = [track.velocity(at_end=True) for track in tracks if len(track.seen) > 1]
+    if not known:
+        return 0.0, 0.0
+    dx, dy = np.median(np.array(known), axis=0)
+    return float(dx), float(dy)
 
 
 def _observed(index: int, found: Detections, place: int) -> Observation:

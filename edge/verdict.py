@@ -44,7 +44,7 @@ class Blind:
     """The detector gave no answer that can be trusted.
 
     Attributes:
-        cause: "time-out", "not finite", or the name of the error's class.
+        cause: "time-out", "not finite", "absurd", or the name of the error's class.
     """
 
     cause: str
@@ -81,6 +81,8 @@ class Judge:
             return self._blind("time-out", error)
         except _NotFinite as error:
             return self._blind("not finite", error)
+        except _Absurd as error:
+            return self._blind("absurd", error)
         except Exception as error:  # noqa: BLE001 - any failure at all must cover the frame
             return self._blind(type(error).__name__, error)
         finally:
@@ -109,11 +111,18 @@ class _NotFinite(InferenceError):
     """A box or score that is NaN or infinite."""
 
 
+class _Absurd(InferenceError):
+    """A box without an area, or a score that is none."""
+
+
 def _check(found: Detections) -> None:
     if not isinstance(found, Detections):
         raise InferenceError(f"the detector answered with {type(found).__name__}")
     if not (np.isfinite(found.boxes).all() and np.isfinite(found.scores).all()):
         raise _NotFinite("the detector gave a box or score that is no number")
+    boxes, scores = found.boxes, found.scores
+    if (boxes[:, 2:] <= boxes[:, :2]).any() or (scores < 0).any() or (scores > 1).any():
+        raise _Absurd("the detector gave a box turned inside out, or a score beyond 0 to 1")
 
 
 def _together(found: list[Detections]) -> Detections:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime as ort
 
+from faceguard.engines.closing import Closing
 from faceguard.engines.errors import InferenceError, ModelCorrupt
 from faceguard.engines.runtime import check_feeds
 from faceguard.engines.types import TensorSpec
@@ -14,7 +15,6 @@ from faceguard.engines.types import TensorSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from faceguard.engines.types import Array
 
@@ -30,7 +30,7 @@ _DTYPES = {
 }
 
 
-class OnnxRuntime:
+class OnnxRuntime(Closing):
     """A graph on the CPU through ONNX Runtime; `infer` may be called by several threads at once."""
 
     def __init__(self, path: Path, *, threads: int = 0) -> None:
@@ -88,19 +88,6 @@ class OnnxRuntime:
     def close(self) -> None:
         """Frees the session."""
         self._session = None
-
-    def __enter__(self) -> OnnxRuntime:
-        """Gives the runtime itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes it."""
-        self.close()
 
 
 def _spec(node: ort.NodeArg) -> TensorSpec:

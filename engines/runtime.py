@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from faceguard.engines.errors import ModelMissing, TensorMismatch, UsageError
+from faceguard.engines.errors import MissingPackage, ModelMissing, TensorMismatch, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,13 +102,19 @@ def open_runtime(path: Path, *, threads: int = 0) -> Runtime:
     Raises:
         ModelMissing: There is no such file.
         ModelCorrupt: The backend cannot read it.
+        MissingPackage: The backend is not installed.
         UsageError: No backend runs files of this kind.
     """
     if not path.is_file():
         raise ModelMissing(f"{path}: no such engine file")
     if path.suffix == ".onnx":
-        from faceguard.engines.onnx import OnnxRuntime  # heavy: loads onnxruntime
-
+        try:
+            from faceguard.engines.onnx import OnnxRuntime  # heavy: loads onnxruntime
+        except ModuleNotFoundError as error:
+            raise MissingPackage(
+                f"{path.name} needs the Python package {error.name!r}; "
+                "run: pip install 'faceguard-edge[cpu]'"
+            ) from error
         return OnnxRuntime(path, threads=threads)
     raise UsageError(
         f"{path}: no runtime opens {path.suffix or 'files without a suffix'!r}; give a .onnx file"

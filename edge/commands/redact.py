@@ -6,29 +6,21 @@ import argparse
 import json
 import os
 import sys
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack
 from pathlib import Path
 
-from faceguard.edge.batch import Batch, Job, plan
-from faceguard.edge.ledger import Ledger
+from faceguard.edge.batch import Batch, plan, refuse_overwriting
+from faceguard.edge.batch_run import BatchRun
 from faceguard.edge.masks import MaskSettings
 from faceguard.edge.progress import Progress
-from faceguard.edge.redactor import Redaction, Redactor, RedactorSettings
+from faceguard.edge.redactor import Redactor, RedactorSettings
 from faceguard.edge.report import Report
 from faceguard.edge.sinks.video import EncoderSettings
 from faceguard.edge.style import Look
-from faceguard.edge.types import SafeFrame, Shape
-from faceguard.engines.errors import FaceguardError, OutputError, UsageError
+from faceguard.edge.types import Shape
+from faceguard.engines.errors import OutputError, UsageError
 
 HELP = "cover the faces in pictures, videos and folders"
-
-
-class Stopped(Exception):
-    """Somebody asked to stop; the file at hand is given up."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -148,6 +140,8 @@ def run(options: argparse.Namespace) -> int:
     )
     encoder = EncoderSettings(options.codec, options.crf, options.preset, options.audio == "keep")
     batch = plan(options.inputs, options.output)
+    if options.report is not None:
+        refuse_overwriting(options.report, batch.jobs, "--report")
     _make_folders(batch, options.output)
     with ExitStack() as stack:
         redactor = stack.enter_context(Redactor(settings))
@@ -155,137 +149,17 @@ def run(options: argparse.Namespace) -> int:
         if options.report is not None:
             report = stack.enter_context(Report(options.report, force=options.force))
         progress = stack.enter_context(Progress(len(batch.jobs), quiet=options.quiet))
-        run = _Run(redactor, encoder, batch, options, report, progress)
-        run.all()
-    run.print_summary()
-    if len(batch.jobs) == 1 and run.failed:
-        return run.failed[0][1].exit_code
-    return 1 if run.failed else 0
-
-
-class _Run:
-    """One call of the command: its files, and what became of each."""
-
-    def __init__(
-        self,
-        redactor: Redactor,
-        encoder: EncoderSettings,
-        batch: Batch,
-        options: argparse.Namespace,
-        report: Report | None,
-        progress: Progress,
-    ) -> None:
-        self._redactor = redactor
-        self._encoder = encoder
-        self._batch = batch
-        self._options = options
-        self._report = report
-        self._progress = progress
-        self._stop = threading.Event()
-        self._ledger = None
-        if batch.folder is not None:
-            shaping = (redactor.settings, encoder, options.preview)
-            self._ledger = Ledger(batch.folder, shaping)
-        self.done: list[Redaction] = []
-        self.before: list[Job] = []
-        self.failed: list[tuple[Job, FaceguardError]] = []
-
-    def all(self) -> None:
-        """Does every job; a bad file does not stop the others."""
-        with ThreadPoolExecutor(self._options.jobs, "file") as pool, self._stopping():
-            for future in as_completed([pool.submit(self._one, job) for job in self._batch.jobs]):
-                future.result()
-
-    @contextmanager
-    def _stopping(self) -> Iterator[None]:
-        """Lets the files at hand end cleanly when an error or Ctrl-C ends the run."""
-        try:
-            yield
-        except BaseException:
-            self._stop.set()
-            raise
-
-    def _one(self, job: Job) -> None:
-        if self._stop.is_set():
-            return
-        if not self._options.force and self._ledger and self._ledger.has(job.source, job.output):
-            self.before.append(job)
-            return
-        with self._progress.file(job.source) as bar:
-
-            def on_frame(frame: SafeFrame) -> None:
-                if self._stop.is_set():
-                    raise Stopped
-                bar.step()
-                if self._report is not None:
-                    self._report.frame(str(job.source), frame)
-
-            try:
-                job.output.parent.mkdir(parents=True, exist_ok=True)
-                done = self._redactor.file(
-                    job.source,
-                    job.output,
-                    encoder=self._encoder,
-                    force=self._options.force,
-                    preview=self._options.preview,
-                    on_start=bar.start,
-                    on_frame=on_frame,
-                )
-                if self._ledger is not None:
-                    self._ledger.add(job.source, job.output)
-                self.done.append(done)
-            except Stopped:
-                return
-            except FaceguardError as error:
-                self.failed.append((job, error))
-                self._progress.say(f"faceguard: {error}")
-            except OSError as error:
-                problem = OutputError(f"{job.output}: {error.strerror or error}")
-                self.failed.append((job, problem))
-                self._progress.say(f"faceguard: {problem}")
-
-    def print_summary(self) -> None:
-        """Prints JSON, or a table and a list of what failed."""
-        if self._options.json:
-            sys.stdout.write(json.dumps(self._summary(), indent=2) + "\n")
-        elif not self._options.quiet:
-            self._print_table()
-
-    def _summary(self) -> dict[str, object]:
-        files = [
-            {**asdict(d), "source": str(d.source), "output": str(d.output),
-             "fps": round(d.frames / d.seconds, 2), "seconds": round(d.seconds, 3)}
-            for d in sorted(self.done, key=lambda d: str(d.source))
-        ]  # fmt: skip
-        return {
-            "files": files,
-            "frames": sum(d.frames for d in self.done),
-            "covered_whole": sum(sum(d.covered_whole.values()) for d in self.done),
-            "done_before": [str(job.source) for job in self.before],
-            "skipped": [str(path) for path in self._batch.skipped],
-            "failed": [
-                {"source": str(job.source), "error": str(error)} for job, error in self.failed
-            ],
-        }
-
-    def _print_table(self) -> None:
-        out = sys.stdout.write
-        if self.done:
-            out(f"{'frames':>7} {'faces':>6} {'fps':>7}  written\n")
-        for d in sorted(self.done, key=lambda d: str(d.source)):
-            out(f"{d.frames:>7} {d.tracks:>6} {d.frames / d.seconds:>7.1f}  {d.output}\n")
-            for cause, count in d.covered_whole.items():
-                out(f"{'':>22}  {count} frames covered whole: {cause}\n")
-            for note in d.notes:
-                out(f"{'':>22}  note: {note}\n")
-        if self.before:
-            out(f"{len(self.before)} done before (--force does them again)\n")
-        if self._batch.skipped:
-            out(f"{len(self._batch.skipped)} files skipped: not pictures or videos by name\n")
-        if self.failed:
-            out(f"{len(self.failed)} of {len(self._batch.jobs)} failed:\n")
-            for job, _ in self.failed:
-                out(f"  {job.source}\n")
+        job = BatchRun(
+            batch, redactor, encoder, report, progress, force=options.force, preview=options.preview
+        )
+        job.all(options.jobs)
+    if options.json:
+        sys.stdout.write(json.dumps(job.summary(), indent=2) + "\n")
+    elif not options.quiet:
+        sys.stdout.write(job.table())
+    if len(batch.jobs) == 1 and job.failed:
+        return job.failed[0].exit_code
+    return 1 if job.failed else 0
 
 
 def _make_folders(batch: Batch, output: Path) -> None:

@@ -19,13 +19,13 @@ from faceguard.edge.sampling import ImageSampler
 from faceguard.edge.sinks.animation import ApngWriter, FrameWriter, TiffWriter, WebpWriter, rgba
 from faceguard.edge.sinks.gif import GifWriter
 from faceguard.edge.types import PixelFormat, SafeFrame
+from faceguard.engines.closing import Closing
 from faceguard.engines.errors import OutputError, UsageError
 from faceguard.engines.types import Region
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from faceguard.edge.sources.base import SourceInfo
     from faceguard.edge.types import Image
@@ -52,7 +52,7 @@ _FULL_CHROMA_FROM = 90
 _PNG_LEVEL = 4
 
 
-class PictureSink:
+class PictureSink(Closing):
     """One picture, animation or TIFF with pages, which takes its name when it is whole."""
 
     def __init__(
@@ -134,19 +134,6 @@ class PictureSink:
         with suppress(OSError):
             self._close_file()
         self._staged.discard()
-
-    def __enter__(self) -> PictureSink:
-        """The sink itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes it."""
-        self.close()
 
     def _check_size(self, image: Image) -> None:
         size = image.width, image.height

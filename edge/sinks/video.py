@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -21,13 +20,16 @@ import av.error
 import numpy as np
 
 from faceguard.edge.atomic import staged
-from faceguard.edge.av_image import JPEG_RANGE, as_av, open_input, view
+from faceguard.edge.av_image import JPEG_RANGE, as_av, av_name, view
+from faceguard.edge.sinks.audio import AudioCopy
 from faceguard.edge.sources.base import SourceInfo
 from faceguard.edge.sources.video import VideoInfo
 from faceguard.edge.types import SafeFrame
+from faceguard.engines.closing import Closing
 from faceguard.engines.errors import OutputError, UsageError
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".avi", ".ts", ".webm")
+# Not .avi: it keeps no times, so uneven rates and B-frames would play at the wrong moment.
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".ts", ".webm")
 _CODEC = {".webm": "libvpx-vp9"}
 _TAKES_PRESET = {"libx264", "libx264rgb", "libx265"}
 _TAKES_CRF = _TAKES_PRESET | {"libvpx", "libvpx-vp9", "libaom-av1", "libsvtav1"}
@@ -54,7 +56,7 @@ class EncoderSettings:
         return self.codec or _CODEC.get(path.suffix.lower(), "libx264")
 
 
-class VideoSink:
+class VideoSink(Closing):
     """One video file, which takes its name when it is whole."""
 
     def __init__(
@@ -91,7 +93,7 @@ class VideoSink:
         self._settings = settings
         self._codec = _encoder(settings.codec_for(path))
         self._audio_from = audio_from
-        self._audio: _AudioCopy | None = None
+        self._audio: AudioCopy | None = None
         self._stage: AbstractContextManager[Path] = staged(path, force=force)
         self._container: Any = None
         self._stream: Any = None
@@ -99,15 +101,26 @@ class VideoSink:
         with _as_output_errors(path):
             part = self._stage.__enter__()
             try:
-                self._container = av.open(str(part), "w")
+                self._container = av.open(av_name(part), "w")
             except BaseException as error:
                 self._stage.__exit__(type(error), error, error.__traceback__)
                 raise
 
     def write(self, frame: SafeFrame) -> None:
-        """Encodes the next frame."""
+        """Encodes the next frame.
+
+        Raises:
+            UsageError: The encoder or the container does not take what it is asked for.
+            OutputError: The place cannot be written.
+            TypeError: The frame was not redacted.
+        """
+        if not isinstance(frame, SafeFrame):
+            raise TypeError(f"a sink takes SafeFrame, not {type(frame).__name__}")
         with _as_output_errors(self._path):
             picture = as_av(frame.image)
+            if len(picture.side_data):
+                # Captions and the like ride on a decoder's frame, and encoders write them out.
+                picture = as_av(frame.image.clone())
             if self._stream is None:
                 self._start(picture, frame.time_base)
             picture = self._fitted(picture)
@@ -139,19 +152,6 @@ class VideoSink:
                 self._container.close()
             self._end(InterruptedError("closed before it was finished"))
 
-    def __enter__(self) -> VideoSink:
-        """The sink itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes it; what was not finished is thrown away."""
-        self.close()
-
     def _end(self, error: BaseException | None) -> None:
         self._closed = True
         if self._audio is not None:
@@ -164,24 +164,25 @@ class VideoSink:
 
     def _start(self, first: av.VideoFrame, time_base: Fraction) -> None:
         """Opens the encoder once the first frame says what it will get."""
-        info = self._info
-        rate = info.rate or Fraction(25)
-        stream = self._container.add_stream(self._codec.name, rate=rate)
-        stream.width, stream.height = first.width, first.height
+        info, settings = self._info, self._settings
+        stream = self._container.add_stream(self._codec.name, rate=info.rate or Fraction(25))
         self._pixel_format = _pixel_format(self._codec, first.format.name)
-        if av.VideoFormat(self._pixel_format, 16, 16).chroma_width(16) == 8:
-            stream.width += first.width % 2
-        if av.VideoFormat(self._pixel_format, 16, 16).chroma_height(16) == 8:
-            stream.height += first.height % 2
+        form = av.VideoFormat(self._pixel_format, 16, 16)
+        stream.width = first.width + (first.width % 2 if form.chroma_width(16) == 8 else 0)
+        stream.height = first.height + (first.height % 2 if form.chroma_height(16) == 8 else 0)
         stream.pix_fmt = self._pixel_format
+        # Several frames at a time. PyAV's default, slices of one frame, is slower and larger.
+        stream.thread_type = "FRAME"
         context = stream.codec_context
-        context.time_base = time_base
-        stream.time_base = time_base
+        context.time_base = stream.time_base = time_base
+        self._stream = stream
+        fitted = self._fitted(first)
+        context.color_range = fitted.color_range
         options = {}
         if self._codec.name in _TAKES_PRESET:
-            options["preset"] = self._settings.preset
-        if self._settings.crf is not None and self._codec.name in _TAKES_CRF:
-            options["crf"] = str(self._settings.crf)
+            options["preset"] = settings.preset
+        if settings.crf is not None and self._codec.name in _TAKES_CRF:
+            options["crf"] = str(settings.crf)
         if isinstance(info, VideoInfo):
             context.sample_aspect_ratio = info.pixel_aspect
             context.color_range, context.colorspace = info.color[0], info.color[1]
@@ -192,9 +193,22 @@ class VideoSink:
             if info.interlaced and self._codec.name in ("libx264", "mpeg2video"):
                 options["flags"] = "+ildct+ilme"
         stream.options = options
-        self._stream = stream
+        sound = ""
         if self._audio_from is not None:
-            self._audio = _AudioCopy(self._audio_from, self._container, self._path)
+            self._audio = AudioCopy(self._audio_from, self._container, self._path)
+            sound = f" with {self._audio.codec} sound"
+        try:
+            context.open()
+        except (av.error.FFmpegError, ValueError) as error:
+            asked = " ".join(f"{name}={value}" for name, value in options.items())
+            raise UsageError(f"the encoder {self._codec.name} refuses {asked}: {error}") from error
+        try:
+            self._container.start_encoding()
+        except (av.error.ArgumentError, av.error.InvalidDataError, ValueError) as error:
+            raise UsageError(
+                f"{self._path}: {self._path.suffix} cannot hold {self._codec.name} pictures{sound};"
+                " .mkv can"
+            ) from error
 
     def _fitted(self, picture: av.VideoFrame) -> av.VideoFrame:
         """The frame in the encoder's format and size.
@@ -213,44 +227,6 @@ class VideoSink:
             more = ((0, rows), (0, columns)) + ((0, 0),) * (plane.ndim - 2)
             np.copyto(into, np.pad(plane, more, mode="edge"))
         return wider
-
-
-class _AudioCopy:
-    """Copies the packets of a file's first sound stream beside the pictures."""
-
-    def __init__(self, source: Path, output: Any, target: Path) -> None:  # noqa: ANN401
-        self._input = open_input(source)
-        self._output = output
-        self._packets: Iterator[Any] = iter(())
-        self._held: Any = None
-        if self._input.streams.audio:
-            stream = self._input.streams.audio[0]
-            try:
-                self._stream = output.add_stream_from_template(stream)
-            except (av.error.FFmpegError, ValueError) as error:
-                raise UsageError(
-                    f"{target}: {target.suffix} cannot hold sound in "
-                    f"{stream.codec_context.name}; use .mkv or --audio drop"
-                ) from error
-            self._packets = self._input.demux(stream)
-
-    def up_to(self, time_s: float) -> None:
-        """Copies all packets before this time."""
-        while True:
-            packet = self._held or next(self._packets, None)
-            self._held = None
-            if packet is None:
-                return
-            if packet.dts is None:
-                continue
-            if float(packet.dts * packet.time_base) > time_s:
-                self._held = packet
-                return
-            packet.stream = self._stream
-            self._output.mux(packet)
-
-    def close(self) -> None:
-        self._input.close()
 
 
 def _encoder(name: str) -> av.Codec:

@@ -21,12 +21,12 @@ from faceguard.edge.sources.pillow import PILLOW_ERRORS, reading
 from faceguard.edge.sources.pixels import REDUCED_16, UPRIGHT, Upright, image_from
 from faceguard.edge.sources.timing import durations_ms
 from faceguard.edge.types import Frame
+from faceguard.engines.closing import Closing
 from faceguard.engines.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from faceguard.edge.types import Image
 
@@ -63,7 +63,7 @@ def open_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> PictureSource:
     return PictureSource(path, max_pixels=max_pixels)
 
 
-class PictureSource:
+class PictureSource(Closing):
     """The frames of one picture file; see `open_picture`."""
 
     def __init__(self, path: Path, *, max_pixels: int = MAX_PIXELS) -> None:
@@ -117,19 +117,6 @@ class PictureSource:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-    def __enter__(self) -> PictureSource:
-        """The source itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes it."""
-        self.close()
 
     def _open(self) -> None:
         with reading(self._path, self._max_pixels):

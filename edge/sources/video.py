@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -17,6 +16,7 @@ import numpy as np
 from faceguard.edge.av_image import nearest_format, open_input, view
 from faceguard.edge.sources.base import SourceInfo
 from faceguard.edge.types import Frame, Image, PixelFormat
+from faceguard.engines.closing import Closing
 from faceguard.engines.errors import InputError
 
 # A stream of noise must not keep a run busy for ever: so many damaged packets in a row are the end.
@@ -42,7 +42,7 @@ class VideoInfo(SourceInfo):
     has_audio: bool = False
 
 
-class VideoSource:
+class VideoSource(Closing):
     """The best video stream of a file."""
 
     def __init__(self, path: Path) -> None:
@@ -89,14 +89,21 @@ class VideoSource:
         base = self._info.time_base
         step = max(1, round(1 / (self._info.rate or 25) / base))
         last: int | None = None
+        shift = 0
         index = 0
         while first is not None or (first := next(self._packets, None)) is not None:
             # A frame without a time, or not after the one before, gets the next time there is.
             pts = first.pts
             if pts is None:
                 pts = 0 if last is None else last + step
-            elif last is not None and pts <= last:
-                pts = last + 1
+            else:
+                pts += shift
+                if last is not None and pts < last:
+                    # The clock was set back, as after a camera's restart: go on from here.
+                    shift += last + step - pts
+                    pts = last + step
+                elif pts == last:
+                    pts = last + 1
             last = pts
             yield Frame(self._upright(first), index, pts, base, int(first.duration or 0))
             index += 1
@@ -105,19 +112,6 @@ class VideoSource:
     def close(self) -> None:
         """Closes the file."""
         self._container.close()
-
-    def __enter__(self) -> VideoSource:
-        """The source itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes it."""
-        self.close()
 
     def _best_stream(self) -> Any:  # noqa: ANN401 - PyAV's stream class has no public name
         """The largest video stream that is not a cover picture."""
@@ -148,7 +142,19 @@ class VideoSource:
             raise InputError(f"{self._path}: damaged: {_plain(error)}") from error
 
     def _upright(self, frame: av.VideoFrame) -> Image:
-        """The frame's image, turned as it is meant to be seen."""
+        """The frame's image, turned as it is meant to be seen.
+
+        Raises:
+            InputError: Its format cannot be turned into one that is worked on.
+        """
+        try:
+            return self._turned(frame)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise InputError(
+                f"{self._path}: frames in {frame.format.name} cannot be used: {_plain(error)}"
+            ) from error
+
+    def _turned(self, frame: av.VideoFrame) -> Image:
         name = nearest_format(frame.format.name)
         if name != frame.format.name or (frame.width, frame.height) != self._size:
             # Another format or, after a change in the middle of the stream, another size.
@@ -163,7 +169,7 @@ class VideoSource:
             # Turned 4:2:2 has its chroma halved downward, which no format here describes.
             if image.format in (PixelFormat.I422, PixelFormat.I422_10):
                 wide = PixelFormat.I444 if image.format.bits == 8 else PixelFormat.I444_10
-                return self._upright(frame.reformat(format=wide.ffmpeg_name))
+                return self._turned(frame.reformat(format=wide.ffmpeg_name))
         return Image(image.format, width, height, turned, image.full_range)
 
     def _describe(self, first: av.VideoFrame) -> VideoInfo:
@@ -184,7 +190,8 @@ class VideoSource:
         notes = []
         name = first.format.name
         if nearest_format(name) != name:
-            notes.append(f"{name} is worked on as {nearest_format(name)}")
+            lost = ", transparency dropped" if _has_alpha(first) else ""
+            notes.append(f"{name} is worked on as {nearest_format(name)}{lost}")
         others = len(self._container.streams.video) - 1
         if others:
             notes.append(f"{others} other picture streams dropped")
@@ -212,6 +219,10 @@ class VideoSource:
 def _quarter_turns(frame: av.VideoFrame) -> int:
     """Counter-clockwise quarter turns that put the frame upright."""
     return round(frame.rotation / 90) % 4
+
+
+def _has_alpha(frame: av.VideoFrame) -> bool:
+    return any(component.is_alpha for component in frame.format.components)
 
 
 def _why(path: Path, error: Exception) -> str:

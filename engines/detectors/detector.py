@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from faceguard.engines.closing import Closing
 from faceguard.engines.detectors.tiling import View, merge, tiles
 from faceguard.engines.errors import InferenceError, ModelCorrupt, UsageError
 from faceguard.engines.letterbox import Letterbox
@@ -14,9 +15,6 @@ from faceguard.engines.types import Detections, Region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
-
-    from typing_extensions import Self
 
     from faceguard.engines.detectors.family import Candidates, Family
     from faceguard.engines.runtime import Runtime
@@ -32,7 +30,7 @@ _FARTHEST_PX = 1e6
 _LEAST_TILE_PX = 512
 
 
-class Detector:
+class Detector(Closing):
     """Finds faces in pictures; as safe to share between threads as its runtime."""
 
     def __init__(
@@ -109,19 +107,6 @@ class Detector:
     def close(self) -> None:
         """Frees the engine; twice is as good as once."""
         self._runtime.close()
-
-    def __enter__(self) -> Self:
-        """Gives the detector itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes it."""
-        self.close()
 
     def _tile_side(self) -> int:
         fixed = self.family.input_size

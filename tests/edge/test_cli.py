@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from faceguard.edge.cli import main
 
@@ -48,8 +49,12 @@ def test_an_unknown_command_is_refused(capsys):
 
 
 @pytest.mark.parametrize("missing", ["av", "cv2", "onnxruntime", "PIL"])
-def test_a_missing_package_is_one_line_with_its_mend(missing, tmp_path):
-    ended = run_without(missing, "redact", __file__, "-o", str(tmp_path / "o.png"))
+@pytest.mark.models
+def test_a_missing_package_is_one_line_with_its_mend(engine_path, missing, tmp_path):
+    engine_path("yunet")
+    picture = tmp_path / "i.png"
+    Image.new("RGB", (64, 64)).save(picture)
+    ended = run_without(missing, "redact", str(picture), "-o", str(tmp_path / "o.png"))
     assert ended.returncode == 3
     assert ended.stderr.count("\n") == 1
     assert missing in ended.stderr

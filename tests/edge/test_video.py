@@ -133,7 +133,7 @@ def test_metadata_stays_behind(tmp_path):
 
 def test_the_wanted_encoder_and_container(tmp_path):
     source = make(tmp_path / "in.mp4", frames=3)
-    for name, codec in [("a.webm", "vp9"), ("a.avi", "h264"), ("a.mov", "h264"), ("a.ts", "h264")]:
+    for name, codec in [("a.webm", "vp9"), ("a.mov", "h264"), ("a.ts", "h264")]:
         done = redacted(source, tmp_path / name)
         with av.open(str(done.output)) as container:
             assert container.streams.video[0].codec_context.name == codec
@@ -237,10 +237,10 @@ def test_a_failing_detector_covers_all_and_is_counted(tmp_path):
     source = make(tmp_path / "in.mp4", frames=10)
     finder = Scripted(NOTHING, RuntimeError("broken"))
     done = redacted(source, tmp_path / "out.mp4", finder=finder, detect_every=2, look_ahead=3)
-    assert done.covered_whole == {"RuntimeError": 8}
+    assert done.covered_whole == {"RuntimeError": 9}
     after = [as_rgb(f) for f in read(done.output)]
     assert after[0].max() > 200
-    for frame in after[2:]:
+    for frame in after[1:]:
         assert frame.max() < 30
 
 

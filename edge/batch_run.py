@@ -1,0 +1,205 @@
+"""Many files, one after another or side by side: a bad one does not stop the rest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from faceguard.edge.atomic import one_line
+from faceguard.edge.batch import Batch, Job
+from faceguard.edge.ledger import Ledger
+from faceguard.edge.progress import Progress
+from faceguard.edge.redactor import Redaction, Redactor
+from faceguard.edge.report import Report
+from faceguard.edge.sinks.video import EncoderSettings
+from faceguard.edge.types import SafeFrame
+from faceguard.engines.errors import FaceguardError, MissingPackage, ModelError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be redacted.
+
+    Attributes:
+        source: The file.
+        error: Why, in one line.
+        exit_code: What a run of this file alone ends with.
+    """
+
+    source: Path
+    error: str
+    exit_code: int
+
+
+class Stopped(Exception):
+    """Somebody asked to stop; the file at hand is given up."""
+
+
+class BatchRun:
+    """One run over a batch, and what became of each file.
+
+    Attributes:
+        done: Files that were redacted.
+        before: Files that an earlier run had finished.
+        failed: Files that could not be.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        redactor: Redactor,
+        encoder: EncoderSettings,
+        report: Report | None,
+        progress: Progress,
+        *,
+        force: bool = False,
+        preview: bool = False,
+    ) -> None:
+        """Reads what earlier runs have finished.
+
+        Args:
+            batch: The files.
+            redactor: What covers the faces.
+            encoder: How video is encoded.
+            report: Where each frame is noted, or None.
+            progress: Where progress is shown.
+            force: Whether existing outputs are replaced.
+            preview: Whether boxes are drawn over the redacted faces.
+
+        Raises:
+            OutputError: The output folder's ledger cannot be read.
+        """
+        self._batch = batch
+        self._redactor = redactor
+        self._encoder = encoder
+        self._report = report
+        self._progress = progress
+        self._force = force
+        self._preview = preview
+        self._stop = threading.Event()
+        self._ledger = None
+        if batch.folder is not None:
+            # How fast a file was done, and how patiently, does not show in what came out.
+            shaping = replace(redactor.settings, threads=None, timeout_s=1.0)
+            self._ledger = Ledger(batch.folder, (shaping, encoder, preview))
+        self.done: list[Redaction] = []
+        self.before: list[Job] = []
+        self.failed: list[Failure] = []
+
+    def all(self, jobs: int) -> None:
+        """Does every file, so many at a time.
+
+        Raises:
+            ModelError: The detector cannot be loaded, so no file can be done.
+            MissingPackage: Likewise.
+        """
+        for path, error in self._batch.unreadable:
+            self._fail(path, FaceguardError(error))
+        with ThreadPoolExecutor(jobs, "file") as pool, self._stopping():
+            for future in as_completed([pool.submit(self._one, job) for job in self._batch.jobs]):
+                future.result()
+
+    def summary(self) -> dict[str, object]:
+        """All of it, for machines."""
+        return {
+            "files": [
+                {
+                    **asdict(one),
+                    "source": str(one.source),
+                    "output": str(one.output),
+                    "seconds": round(one.seconds, 3),
+                    "fps": round(one.frames / one.seconds, 2),
+                }
+                for one in self._sorted()
+            ],
+            "frames": sum(one.frames for one in self.done),
+            "covered_whole": sum(sum(one.covered_whole.values()) for one in self.done),
+            "done_before": [str(job.source) for job in self.before],
+            "skipped": [str(path) for path in self._batch.skipped],
+            "failed": [{"source": str(f.source), "error": f.error} for f in self.failed],
+        }
+
+    def table(self) -> str:
+        """What a person wants to know, line by line."""
+        lines = []
+        if self.done:
+            lines.append(f"{'frames':>7} {'faces':>6} {'fps':>7}  written")
+        for one in self._sorted():
+            rate = one.frames / one.seconds
+            name = one_line(one.output)
+            lines.append(f"{one.frames:>7} {one.tracks:>6} {rate:>7.1f}  {name}")
+            for cause, count in one.covered_whole.items():
+                lines.append(f"{'':>22}  {count} frames covered whole: {cause}")
+            lines += [f"{'':>22}  note: {note}" for note in one.notes]
+        if self.before:
+            lines.append(f"{len(self.before)} done before (--force does them again)")
+        if self._batch.skipped:
+            lines.append(f"{len(self._batch.skipped)} skipped: not pictures or videos by name")
+        if self.failed:
+            whole = len(self._batch.jobs) + len(self._batch.unreadable)
+            lines.append(f"{len(self.failed)} of {whole} failed:")
+            lines += [f"  {one_line(failure.source)}" for failure in self.failed]
+        return "".join(line + "\n" for line in lines)
+
+    def _sorted(self) -> list[Redaction]:
+        return sorted(self.done, key=lambda one: str(one.source))
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """Lets the files at hand end cleanly when an error or Ctrl-C ends the run."""
+        try:
+            yield
+        except BaseException:
+            self._stop.set()
+            raise
+
+    def _one(self, job: Job) -> None:
+        if self._stop.is_set():
+            return
+        if not self._force and self._ledger and self._ledger.has(job.source, job.output):
+            self.before.append(job)
+            return
+        try:
+            self._redact(job)
+        except Stopped:
+            return
+        except (ModelError, MissingPackage):
+            raise
+        except FaceguardError as error:
+            self._fail(job.source, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other files go on
+            reason = str(error).splitlines()[0] if str(error) else "no reason given"
+            what = f"{job.source}: {type(error).__name__}: {reason}"
+            self._fail(job.source, FaceguardError(one_line(what)))
+
+    def _redact(self, job: Job) -> None:
+        with self._progress.file(job.source) as bar:
+
+            def on_frame(frame: SafeFrame) -> None:
+                if self._stop.is_set():
+                    raise Stopped
+                bar.step()
+                if self._report is not None:
+                    self._report.frame(str(job.source), frame)
+
+            job.output.parent.mkdir(parents=True, exist_ok=True)
+            done = self._redactor.file(
+                job.source,
+                job.output,
+                encoder=self._encoder,
+                force=self._force,
+                preview=self._preview,
+                on_start=bar.start,
+                on_frame=on_frame,
+            )
+        if self._ledger is not None:
+            self._ledger.add(job.source, job.output)
+        self.done.append(done)
+
+    def _fail(self, source: Path, error: FaceguardError) -> None:
+        self.failed.append(Failure(source, str(error), error.exit_code))
+        self._progress.say(f"faceguard: {error}")
