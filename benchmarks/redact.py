@@ -26,7 +26,7 @@ from benchmarks import peers, remux
 from benchmarks.measure import machine
 from benchmarks.rounds import Clip, Row, encoder_notes, ratio, run_rounds, table
 from benchmarks.truth import ROOT, data_folder
-from faceguard.edge.sinks.video import EncoderSettings
+from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.engines.catalogue import read_catalogue
 from faceguard.engines.errors import FaceguardError
 from faceguard.engines.store import State, state_of

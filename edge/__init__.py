@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faceguard.edge.redactor import Redaction, Redactor, RedactorSettings
-    from faceguard.edge.sinks.video import EncoderSettings
+    from faceguard.edge.sinks.encoder import EncoderSettings
     from faceguard.edge.style import Look
     from faceguard.edge.types import Shape
 
 __all__ = ["EncoderSettings", "Look", "Redaction", "Redactor", "RedactorSettings", "Shape"]
 
 _ROOMS = {
-    "EncoderSettings": "sinks.video",
+    "EncoderSettings": "sinks.encoder",
     "Look": "style",
     "Redaction": "redactor",
     "Redactor": "redactor",

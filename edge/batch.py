@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def plan(inputs: Sequence[str], output: Path) -> Batch:
     found = [one for text in inputs for one in _expanded(text)]
     if len(found) == 1 and found[0][0].is_file() and output.suffix and not output.is_dir():
         jobs = (Job(found[0][0], output),)
-        refuse_overwriting(output, jobs, "the output")
+        refuse_overwriting([output], jobs, "the output")
         return Batch(jobs, None, (), ())
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; several inputs need a folder to go into")
@@ -81,24 +81,34 @@ def plan(inputs: Sequence[str], output: Path) -> Batch:
     if not jobs_found and not unreadable:
         raise InputError(f"{' '.join(inputs)}: no pictures or videos there")
     _refuse_clashes(jobs_found)
-    for job in jobs_found:
-        refuse_overwriting(job.output, jobs_found, "an output")
+    refuse_overwriting([job.output for job in jobs_found], jobs_found, "an output")
     return Batch(tuple(jobs_found), output, tuple(skipped), tuple(unreadable))
 
 
-def refuse_overwriting(output: Path, jobs: Sequence[Job], what: str) -> None:
+def refuse_overwriting(outputs: Iterable[Path], jobs: Iterable[Job], what: str) -> None:
     """Stops an output from taking the place of an input, whatever its name or links.
 
+    Args:
+        outputs: Files that will be written.
+        jobs: Files that will be read.
+        what: What to call an output in the message.
+
     Raises:
-        UsageError: It would.
+        UsageError: One of them would.
     """
-    try:
-        there = output.stat()
-    except OSError:
-        return
-    for job in jobs:
-        if job.source.exists() and os.path.samestat(there, job.source.stat()):
+    inputs = {_identity(job.source) for job in jobs} - {None}
+    for output in outputs:
+        if _identity(output) in inputs:
             raise UsageError(f"{output}: {what} would replace an input; give another name")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What a file is under all its names; None where there is none."""
+    try:
+        there = path.stat()
+    except OSError:
+        return None
+    return there.st_dev, there.st_ino
 
 
 def _expanded(text: str) -> list[tuple[Path, Path]]:

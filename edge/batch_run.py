@@ -15,7 +15,7 @@ from faceguard.edge.ledger import Ledger
 from faceguard.edge.progress import Progress
 from faceguard.edge.redactor import Redaction, Redactor
 from faceguard.edge.report import Report
-from faceguard.edge.sinks.video import EncoderSettings
+from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.edge.types import SafeFrame
 from faceguard.engines.errors import FaceguardError, MissingPackage, ModelError
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from faceguard.edge.sinks.base import Sink
+from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.edge.sinks.picture import PICTURE_SUFFIXES, PictureSink
-from faceguard.edge.sinks.video import VIDEO_SUFFIXES, EncoderSettings, VideoSink
+from faceguard.edge.sinks.video import VIDEO_SUFFIXES, VideoSink
 from faceguard.edge.sources.base import Source, SourceInfo
 from faceguard.edge.sources.picture import is_picture, open_picture
 from faceguard.edge.sources.video import VideoInfo, VideoSource

@@ -15,7 +15,7 @@ from faceguard.edge.masks import MaskSettings
 from faceguard.edge.outputs import open_sink, open_source
 from faceguard.edge.pipeline import Plan, redacted, run
 from faceguard.edge.preview import draw
-from faceguard.edge.sinks.video import EncoderSettings
+from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.edge.sources.base import SourceInfo
 from faceguard.edge.style import Look, Style
 from faceguard.edge.tracking import Tracker, TrackingSettings

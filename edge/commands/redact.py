@@ -15,7 +15,7 @@ from faceguard.edge.masks import MaskSettings
 from faceguard.edge.progress import Progress
 from faceguard.edge.redactor import Redactor, RedactorSettings
 from faceguard.edge.report import Report
-from faceguard.edge.sinks.video import EncoderSettings
+from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.edge.style import Look
 from faceguard.edge.types import Shape
 from faceguard.engines.errors import OutputError, UsageError
@@ -141,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
     encoder = EncoderSettings(options.codec, options.crf, options.preset, options.audio == "keep")
     batch = plan(options.inputs, options.output)
     if options.report is not None:
-        refuse_overwriting(options.report, batch.jobs, "--report")
+        refuse_overwriting([options.report], batch.jobs, "--report")
     _make_folders(batch, options.output)
     with ExitStack() as stack:
         redactor = stack.enter_context(Redactor(settings))

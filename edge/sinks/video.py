@@ -10,7 +10,6 @@ import contextlib
 import errno
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 from faceguard.edge.atomic import staged
 from faceguard.edge.av_image import JPEG_RANGE, as_av, av_name, view
 from faceguard.edge.sinks.audio import AudioCopy
+from faceguard.edge.sinks.encoder import EncoderSettings, find_encoder, options_for, prepare
 from faceguard.edge.sources.base import SourceInfo
 from faceguard.edge.sources.video import VideoInfo
 from faceguard.edge.types import SafeFrame
@@ -30,30 +30,6 @@ from faceguard.engines.errors import OutputError, UsageError
 
 # Not .avi: it keeps no times, so uneven rates and B-frames would play at the wrong moment.
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".ts", ".webm")
-_CODEC = {".webm": "libvpx-vp9"}
-_TAKES_PRESET = {"libx264", "libx264rgb", "libx265"}
-_TAKES_CRF = _TAKES_PRESET | {"libvpx", "libvpx-vp9", "libaom-av1", "libsvtav1"}
-
-
-@dataclass(frozen=True)
-class EncoderSettings:
-    """How a video is encoded.
-
-    Attributes:
-        codec: FFmpeg's name of an encoder; None takes libx264, or libvpx-vp9 for `.webm`.
-        crf: Constant rate factor, lower is better and larger; None leaves it to the encoder.
-        preset: Speed against size. The default suits devices without an encoder in hardware.
-        keep_audio: Whether sound is copied.
-    """
-
-    codec: str | None = None
-    crf: int | None = 21
-    preset: str = "veryfast"
-    keep_audio: bool = False
-
-    def codec_for(self, path: Path) -> str:
-        """The encoder for a file of this name."""
-        return self.codec or _CODEC.get(path.suffix.lower(), "libx264")
 
 
 class VideoSink(Closing):
@@ -91,7 +67,7 @@ class VideoSink(Closing):
         self._path = path
         self._info = info
         self._settings = settings
-        self._codec = _encoder(settings.codec_for(path))
+        self._codec = find_encoder(settings.codec_for(path))
         self._audio_from = audio_from
         self._audio: AudioCopy | None = None
         self._stage: AbstractContextManager[Path] = staged(path, force=force)
@@ -164,25 +140,15 @@ class VideoSink(Closing):
 
     def _start(self, first: av.VideoFrame, time_base: Fraction) -> None:
         """Opens the encoder once the first frame says what it will get."""
-        info, settings = self._info, self._settings
-        stream = self._container.add_stream(self._codec.name, rate=info.rate or Fraction(25))
-        self._pixel_format = _pixel_format(self._codec, first.format.name)
-        form = av.VideoFormat(self._pixel_format, 16, 16)
-        stream.width = first.width + (first.width % 2 if form.chroma_width(16) == 8 else 0)
-        stream.height = first.height + (first.height % 2 if form.chroma_height(16) == 8 else 0)
-        stream.pix_fmt = self._pixel_format
-        # Several frames at a time. PyAV's default, slices of one frame, is slower and larger.
-        stream.thread_type = "FRAME"
-        context = stream.codec_context
-        context.time_base = stream.time_base = time_base
-        self._stream = stream
-        fitted = self._fitted(first)
-        context.color_range = fitted.color_range
-        options = {}
-        if self._codec.name in _TAKES_PRESET:
-            options["preset"] = settings.preset
-        if settings.crf is not None and self._codec.name in _TAKES_CRF:
-            options["crf"] = str(settings.crf)
+        info = self._info
+        with _as_usage_errors(f"{self._path}: {self._path.suffix} cannot hold {self._codec.name}"):
+            self._stream = self._container.add_stream(
+                self._codec.name, rate=info.rate or Fraction(25)
+            )
+        prepare(self._stream, self._codec, first, time_base)
+        context = self._stream.codec_context
+        context.color_range = self._fitted(first).color_range
+        options = options_for(self._codec, self._settings)
         if isinstance(info, VideoInfo):
             context.sample_aspect_ratio = info.pixel_aspect
             context.color_range, context.colorspace = info.color[0], info.color[1]
@@ -192,31 +158,26 @@ class VideoSink(Closing):
                 context.color_range = JPEG_RANGE
             if info.interlaced and self._codec.name in ("libx264", "mpeg2video"):
                 options["flags"] = "+ildct+ilme"
-        stream.options = options
+        self._stream.options = options
         sound = ""
         if self._audio_from is not None:
             self._audio = AudioCopy(self._audio_from, self._container, self._path)
-            sound = f" with {self._audio.codec} sound"
-        try:
+            sound = f" and {self._audio.codec}"
+        asked = " ".join(f"{name}={value}" for name, value in options.items())
+        with _as_usage_errors(f"the encoder {self._codec.name} refuses {asked}"):
             context.open()
-        except (av.error.FFmpegError, ValueError) as error:
-            asked = " ".join(f"{name}={value}" for name, value in options.items())
-            raise UsageError(f"the encoder {self._codec.name} refuses {asked}: {error}") from error
-        try:
+        with _as_usage_errors(
+            f"{self._path}: {self._path.suffix} cannot hold {self._codec.name}{sound}; .mkv can"
+        ):
             self._container.start_encoding()
-        except (av.error.ArgumentError, av.error.InvalidDataError, ValueError) as error:
-            raise UsageError(
-                f"{self._path}: {self._path.suffix} cannot hold {self._codec.name} pictures{sound};"
-                " .mkv can"
-            ) from error
 
     def _fitted(self, picture: av.VideoFrame) -> av.VideoFrame:
         """The frame in the encoder's format and size.
 
         4:2:0 needs even sides: an odd one gets its last column or row twice, so nothing is lost.
         """
-        if picture.format.name != self._pixel_format:
-            picture = picture.reformat(format=self._pixel_format)
+        if picture.format.name != self._stream.pix_fmt:
+            picture = picture.reformat(format=self._stream.pix_fmt)
         width, height = self._stream.width, self._stream.height
         if (picture.width, picture.height) == (width, height):
             return picture
@@ -227,30 +188,6 @@ class VideoSink(Closing):
             more = ((0, rows), (0, columns)) + ((0, 0),) * (plane.ndim - 2)
             np.copyto(into, np.pad(plane, more, mode="edge"))
         return wider
-
-
-def _encoder(name: str) -> av.Codec:
-    try:
-        codec = av.Codec(name, "w")
-    except (ValueError, av.error.FFmpegError) as error:
-        raise UsageError(
-            f"this FFmpeg has no encoder {name!r}; try --codec libx264, or see `faceguard doctor`"
-        ) from error
-    if codec.type != "video":
-        raise UsageError(f"--codec {name}: that encodes {codec.type}, not pictures")
-    return codec
-
-
-def _pixel_format(codec: av.Codec, name: str) -> str:
-    """The frames' own format where the encoder takes it, else the nearest that it takes."""
-    known = [form.name for form in codec.video_formats or ()]
-    if not known or name in known:
-        return name
-    deep = any(component.bits > 8 for component in av.VideoFormat(name, 16, 16).components)
-    for choice in (["yuv420p10le"] if deep else []) + ["yuv420p"]:
-        if choice in known:
-            return choice
-    return known[0]
 
 
 @contextlib.contextmanager
@@ -264,3 +201,16 @@ def _as_output_errors(path: Path) -> Iterator[None]:
             raise OutputError(f"{path}: the disk is full; free some space and run again") from error
         reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
         raise OutputError(f"{path}: cannot be written: {reason}") from error
+
+
+@contextlib.contextmanager
+def _as_usage_errors(what: str) -> Iterator[None]:
+    """What an encoder or container refuses, as the wish that it refuses."""
+    try:
+        yield
+    except (av.error.ArgumentError, av.error.InvalidDataError, ValueError) as error:
+        raise UsageError(what) from error
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        raise UsageError(what) from error

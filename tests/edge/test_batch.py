@@ -61,7 +61,10 @@ def test_outputs_inside_an_input_folder_are_not_inputs(tree):
 
 def test_patterns_are_expanded(tree):
     batch = plan([str(tree / "a/**/*.[MmWw]*")], tree / "out")
-    assert [source for source, _ in pairs(batch, tree)] == ["a/b/2.MP4", "a/b/3.wmv"]
+    assert pairs(batch, tree) == [
+        ("a/b/2.MP4", "out/b/2.MP4"),
+        ("a/b/3.wmv", "out/b/3.wmv.mp4"),
+    ]
 
 
 def test_what_cannot_be_meant_is_refused(tree):
@@ -73,6 +76,47 @@ def test_what_cannot_be_meant_is_refused(tree):
         plan([str(tree / "a/1.jpg"), str(tree / "c/1.jpg")], tree / "out")
     with pytest.raises(UsageError, match="is a file"):
         plan([str(tree / "a")], tree / "c/1.jpg")
+
+
+def test_an_output_never_takes_an_inputs_place(tree):
+    (tree / "c/9.jpg").touch()
+    (tree / "9.jpg").hardlink_to(tree / "c/9.jpg")
+    with pytest.raises(UsageError, match="would replace an input"):
+        plan([str(tree / "9.jpg"), str(tree / "a")], tree / "c")
+    with pytest.raises(UsageError, match="would replace an input"):
+        plan([str(tree / "a/1.jpg"), str(tree / "c/9.jpg")], tree / "a")
+    with pytest.raises(UsageError, match="would replace an input"):
+        plan([str(tree / "a/1.jpg")], tree / "a/1.jpg")
+    (tree / "link.jpg").hardlink_to(tree / "a/1.jpg")
+    with pytest.raises(UsageError, match="would replace an input"):
+        plan([str(tree / "a/1.jpg")], tree / "link.jpg")
+
+
+def test_a_bad_file_does_not_stop_the_planning(tree):
+    (tree / "a/broken.mts").touch()
+    (tree / "a/nameless").mkdir()
+    (tree / "a/loop").symlink_to(tree / "a")
+    batch = plan([str(tree / "a")], tree / "out")
+    assert ("a/broken.mts", "out/broken.mts.mp4") in pairs(batch, tree)
+    assert sorted(path.name for path in batch.skipped) == ["loop", "notes.txt"]
+
+
+def test_patterns_keep_the_folders_apart(tree):
+    batch = plan([str(tree / "*/1.jpg")], tree / "out")
+    assert pairs(batch, tree) == [("a/1.jpg", "out/a/1.jpg"), ("c/1.jpg", "out/c/1.jpg")]
+
+
+def test_nothing_to_do_is_said(tree):
+    (tree / "empty").mkdir()
+    with pytest.raises(InputError, match="no pictures or videos"):
+        plan([str(tree / "empty")], tree / "out")
+
+
+def test_the_ledger_survives_half_a_line(tree):
+    source, output = tree / "a/1.jpg", tree / "c/1.jpg"
+    (tree / "c" / LEDGER_NAME).write_text('{"input": "half a li')
+    Ledger(tree / "c", "settings").add(source, output)
+    assert Ledger(tree / "c", "settings").has(source, output)
 
 
 def test_the_ledger_knows_only_what_is_still_so(tree):

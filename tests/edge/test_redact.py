@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from faceguard.edge.redact import outline, redact
 from faceguard.edge.style import Look, Style
 from faceguard.edge.types import Cover, Frame, Image, Mask, PixelFormat, SafeFrame, Seal, Shape
+from faceguard.engines.errors import UsageError
 from faceguard.engines.types import Region
 from tests.conftest import ROOT
 
@@ -132,6 +133,15 @@ def test_noise_stays_with_a_track_and_differs_between_runs():
     other_run = redact(frame, cover, Style(look=Look.PIXELATE_NOISE)).image.planes[0]
     assert (other_run != once).any()
     assert "key" not in repr(style)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"cells": 4}, {"cells": 3, "look": Look.BLUR}, {"cells": 0}, {"least_cell_px": 4.0}],
+)
+def test_a_weak_style_is_refused(settings):
+    with pytest.raises(UsageError):
+        Style(**settings)
 
 
 def test_only_redact_makes_safe_frames():

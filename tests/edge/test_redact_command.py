@@ -117,6 +117,24 @@ def test_what_is_asked_must_make_sense(face, tmp_path, capsys):
     assert main(missing) == 5
 
 
+def test_the_report_never_takes_the_inputs_place(face, tmp_path, capsys):
+    picture = tmp_path / "in.png"
+    picture.write_bytes(face.read_bytes())
+    command = ["redact", str(picture), "-o", str(tmp_path / "o.png"), "--force"]
+    assert main([*command, "--report", str(picture)]) == 2
+    assert picture.read_bytes() == face.read_bytes()
+    assert "would replace an input" in capsys.readouterr().err
+
+
+def test_how_many_at_a_time_makes_no_other_output(face, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(face.read_bytes())
+    command = ["redact", str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    assert main([*command, "--jobs", "2"]) == 0
+    assert main(command) == 0
+    assert "1 done before" in capsys.readouterr().out
+
+
 def test_a_model_that_was_not_pulled_is_named(face, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.delenv("FACEGUARD_MODELS", raising=False)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from faceguard.edge.redactor import Redactor, RedactorSettings
-from faceguard.edge.sinks.video import EncoderSettings
+from faceguard.edge.sinks.encoder import EncoderSettings
+from faceguard.edge.sinks.video import VideoSink
 from faceguard.edge.sources.video import VideoSource
 from faceguard.engines.errors import InputError, OutputError, OutputExists, UsageError
 from faceguard.engines.types import Detections
@@ -211,6 +215,80 @@ def test_cover_art_is_not_the_video(tmp_path):
         VideoSource(song)
 
 
+def test_a_stream_of_unknown_length_is_followed_like_any_video(tmp_path):
+    """Raw H.264, as some cameras write it, says nothing of its length."""
+    source = make(tmp_path / "in.h264", frames=12)
+    with VideoSource(source) as opened:
+        assert opened.info.duration_s is None
+    face = detections((40, 20, 70, 50))
+    finder = Scripted(face, NOTHING, face)
+    done = redacted(source, tmp_path / "out.mp4", finder=finder, detect_every=2)
+    assert done.tracks == 1
+    assert done.masks == done.frames == 12
+
+
+def test_captions_stay_behind(tmp_path):
+    """Closed captions ride on frames, in messages that decoders hand on and encoders write out."""
+    source = make(tmp_path / "in.h264", frames=10, options={"bf": "0"})
+    words = b"\xb5\x00\x31GA94\x03\xc3\xff" + b"\xfc\x94\x20" * 3 + b"\xff"
+    message = b"\x00\x00\x00\x01\x06\x04" + bytes([len(words)]) + words + b"\x80"
+    data = source.read_bytes()
+    for nal in (b"\x00\x00\x01\x65", b"\x00\x00\x01\x41"):
+        data = data.replace(nal, message + b"\x00" + nal)
+    source.write_bytes(data)
+    kinds = {str(item.type) for frame in read(source) for item in frame.side_data}
+    assert any("A53" in kind for kind in kinds), kinds
+    done = redacted(source, tmp_path / "out.h264.mp4")
+    assert b"GA94" not in done.output.read_bytes()
+    assert done.frames == 10
+
+
+def test_a_sink_takes_no_plain_frame(tmp_path):
+    source = make(tmp_path / "in.mp4", frames=2)
+    with VideoSource(source) as opened:
+        frame = next(iter(opened))
+        with VideoSink(tmp_path / "out.mp4", opened.info) as sink, pytest.raises(TypeError):
+            sink.write(frame)  # type: ignore[arg-type]
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_clock_that_is_set_back_does_not_squeeze_the_rest(tmp_path):
+    part = make(tmp_path / "part.ts", frames=25)
+    twice = tmp_path / "twice.ts"
+    twice.write_bytes(part.read_bytes() * 2)
+    times = [frame.time for frame in read(redacted(twice, tmp_path / "out.mp4").output)]
+    assert len(times) == 50
+    assert 1.9 < times[-1] - times[0] < 2.1
+    assert all(later > earlier for earlier, later in itertools.pairwise(times))
+
+
+def test_names_with_colons_are_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "in.mp4", frames=3).rename("12:30:05.mp4")
+    done = redacted(Path("12:30:05.mp4"), Path("tcp:12:31.mp4"))
+    assert done.frames == 3
+    assert (tmp_path / "tcp:12:31.mp4").is_file()
+
+
+def test_an_animation_becomes_a_video_of_the_same_brightness(tmp_path):
+    frames = [Image.new("RGB", (64, 64), (level,) * 3) for level in (60, 90, 120)]
+    frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:], duration=100)
+    done = redacted(tmp_path / "in.gif", tmp_path / "out.mp4")
+    seen = [as_rgb(frame).mean() for frame in read(done.output)]
+    assert seen == pytest.approx([60, 90, 120], abs=3)
+
+
+def test_what_the_encoder_or_container_refuses_is_a_usage_error(tmp_path):
+    source = make(tmp_path / "in.mp4", frames=3)
+    for name, encoder, word in [
+        ("a.mp4", EncoderSettings(preset="foo"), "preset=foo"),
+        ("a.webm", EncoderSettings(codec="libx264"), "cannot hold libx264"),
+    ]:
+        with pytest.raises(UsageError, match=word):
+            redacted(source, tmp_path / name, encoder=encoder)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4"]
+
+
 def test_an_output_appears_whole_or_not_at_all(tmp_path):
     source = make(tmp_path / "in.mp4")
     taken = tmp_path / "taken.mp4"
@@ -244,8 +322,12 @@ def test_a_failing_detector_covers_all_and_is_counted(tmp_path):
         assert frame.max() < 30
 
 
-def test_the_preview_draws_over_the_redacted_picture(tmp_path):
-    source = make(tmp_path / "in.mp4", frames=4)
+@pytest.mark.parametrize(
+    "pixel_format",
+    ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"],
+)
+def test_the_preview_draws_over_the_redacted_picture(tmp_path, pixel_format):
+    source = make(tmp_path / "in.mp4", frames=4, pixel_format=pixel_format)
     finder = Scripted(detections((30, 20, 70, 50)))
     redactor = Redactor(RedactorSettings(detect_every=1), finder=finder)
     done = redactor.file(source, tmp_path / "out.mp4", encoder=CLEAR, preview=True)
