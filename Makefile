@@ -30,6 +30,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy -p benchmarks
 	$(BIN)/lint-imports
 
 format: $(STAMP)
@@ -38,6 +39,7 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.recall --quick
+	$(BIN)/python -m benchmarks.redetected --quick
 	$(BIN)/python -m benchmarks.redact --quick
 
 clean:

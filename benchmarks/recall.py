@@ -22,7 +22,7 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.truth import SETS, Labelled, data_folder
+from benchmarks.parts.truth import SETS, Labelled, data_folder
 from faceguard.engines.bgr_array import BgrArray
 from faceguard.engines.detectors import Detector, open_detector
 from faceguard.engines.errors import FaceguardError

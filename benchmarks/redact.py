@@ -22,10 +22,10 @@ from pathlib import Path
 
 import av
 
-from benchmarks import peers, remux
-from benchmarks.measure import machine
-from benchmarks.rounds import Clip, Row, encoder_notes, ratio, run_rounds, table
-from benchmarks.truth import ROOT, data_folder
+from benchmarks.parts import peers, remux, transcode
+from benchmarks.parts.measure import machine
+from benchmarks.parts.rounds import Clip, Row, encoder_notes, ratio, run_rounds, table
+from benchmarks.parts.truth import ROOT, data_folder
 from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.engines.catalogue import read_catalogue
 from faceguard.engines.errors import FaceguardError
@@ -35,7 +35,7 @@ CLIP = Path("video") / "egoblur_gen1_test_video.mp4"
 WORK = ROOT / ".bench"
 PRESET = "medium"
 CRF = EncoderSettings.crf or 21
-TRANSCODE = Path(__file__).with_name("transcode.py")
+TRANSCODE = Path(transcode.__file__)
 LIMIT, OURS, OUR_PRESET = "limit", "faceguard", "faceguard_default_preset"
 DEFACE = {"deface": "onnxrt", "deface_opencv": "opencv"}
 

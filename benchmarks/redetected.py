@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.truth import data_folder
+from benchmarks.parts.truth import data_folder
 from faceguard.edge.masks import MaskSettings, mask_for
 from faceguard.edge.redact import redact
 from faceguard.edge.style import Look, Style

@@ -12,8 +12,9 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks import peers, redact, remux, rounds
-from benchmarks.measure import Usage, last_line, machine, measured
+from benchmarks import redact
+from benchmarks.parts import peers, remux, rounds
+from benchmarks.parts.measure import Usage, last_line, machine, measured
 
 FRAMES = 48
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from benchmarks.clips import Clip, halves, make_clips
-from benchmarks.truth import wider
+from benchmarks.parts.clips import Clip, halves, make_clips
+from benchmarks.parts.truth import wider
 from faceguard.edge.pipeline import Plan, redacted
 from faceguard.edge.style import Look, Style
 from faceguard.edge.tracking import Tracker, TrackingSettings

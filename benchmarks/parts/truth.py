@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from faceguard.engines.types import F32, U8
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def data_folder() -> Path | None:

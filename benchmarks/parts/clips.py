@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.truth import Labelled
+from benchmarks.parts.truth import Labelled
 from faceguard.edge.types import Frame, Image, PixelFormat
 from faceguard.engines.types import F32, U8
 

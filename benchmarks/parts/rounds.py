@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks import remux
-from benchmarks.measure import Usage, last_line, measured
+from benchmarks.parts import remux
+from benchmarks.parts.measure import Usage, last_line, measured
 
 _COLUMN = 10
 
