@@ -60,7 +60,12 @@ setup(
         # On JetPack, TensorRT and OpenCV come from apt and are seen through a virtual
         # environment made with --system-site-packages; a wheel of OpenCV beside them would hide
         # the one that was built with GStreamer.
-        "jetson": ["av>=14.0", "onnxruntime>=1.19", "pycuda>=2024.1", "systemd-python>=235"],
+        "jetson": [
+            "av>=14.0",
+            # JetPack 6 builds its OpenCV against NumPy 1.
+            "numpy<2; python_version<'3.12'",
+            "onnxruntime>=1.19",
+        ],
         "web": ["starlette>=0.37", "uvicorn>=0.29"],
         "dev": [
             *CPU,

@@ -1,7 +1,7 @@
 """The one door out: `redact` turns a frame into a safe frame, and nothing else can.
 
-Works on the planes that the frame came in. A frame with nothing to cover passes through without a
-copy; one with masks is copied once, into memory that the encoder can take as it is.
+Works on the planes that the frame came in. A frame with nothing to cover keeps the source's memory;
+one with masks is copied once, into memory that the encoder can take as it is.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -58,13 +57,11 @@ class Judge:
         detector: Whom to ask.
         timeout_s: How long one answer may take.
         failures: How often each cause made a frame blind.
-        detect_ns: Time spent on detection so far.
     """
 
     detector: FaceFinder
     timeout_s: float = 30.0
     failures: Counter[str] = field(default_factory=Counter)
-    detect_ns: int = 0
 
     def __post_init__(self) -> None:
         """Makes the room that the detector is asked in."""
@@ -74,7 +71,6 @@ class Judge:
         """Faces in a frame, or why nobody knows."""
         if self._desk is None:
             self._desk = _Desk(self.detector.detect)
-        begun = time.monotonic_ns()
         try:
             found = _together([self._ask(self._desk, view) for view in looks(image)])
         except InferenceTimeout as error:
@@ -85,8 +81,6 @@ class Judge:
             return self._blind("absurd", error)
         except Exception as error:  # noqa: BLE001 - any failure at all must cover the frame
             return self._blind(type(error).__name__, error)
-        finally:
-            self.detect_ns += time.monotonic_ns() - begun
         return found
 
     def _ask(self, desk: _Desk, view: PixelSource) -> Detections:

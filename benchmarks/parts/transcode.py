@@ -1,7 +1,7 @@
 """The limit: a video decoded and encoded again with nothing in between.
 
-`python benchmarks/parts/transcode.py IN OUT PRESET CRF`. Whatever looks at frames or changes them comes
-on top of this. It imports nothing but PyAV, so that its start costs little.
+`python benchmarks/parts/transcode.py IN OUT PRESET CRF`. Whatever looks at frames or changes them
+comes on top of this. It imports nothing but PyAV, so that its start costs little.
 """
 
 import sys

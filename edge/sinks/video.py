@@ -93,10 +93,10 @@ class VideoSink(Closing):
         if not isinstance(frame, SafeFrame):
             raise TypeError(f"a sink takes SafeFrame, not {type(frame).__name__}")
         with _as_output_errors(self._path):
-            picture = as_av(frame.image)
-            if len(picture.side_data):
-                # Captions and the like ride on a decoder's frame, and encoders write them out.
-                picture = as_av(frame.image.clone())
+            # A frame with nothing to cover is still the decoder's own, and captions and the like
+            # ride on it, which encoders write out. A copy has nothing but its planes.
+            untouched = frame.cover.whole is None and not frame.cover.masks
+            picture = as_av(frame.image.clone() if untouched else frame.image)
             if self._stream is None:
                 self._start(picture, frame.time_base)
             picture = self._fitted(picture)
