@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from faceguard.edge.sources.base import SourceInfo
+from faceguard.edge.types import SafeFrame
 
 _NAME_LENGTH = 24
 _HEARTBEAT_NS = 15_000_000_000
@@ -45,7 +46,7 @@ class FileBar:
                 total=info.frames, desc=self._name, unit="frame", leave=False, file=sys.stderr
             )
 
-    def step(self) -> None:
+    def step(self, _frame: SafeFrame | None = None) -> None:
         """One frame more."""
         self._frames += 1
         if self._bar is not None:

@@ -1,7 +1,7 @@
 """Making a detector's small input straight from a frame's planes.
 
 A 1080p frame turned into BGR whole costs more than the detection that follows; resizing the planes
-first and changing colour afterwards costs about a millisecond.
+first and changing colour afterwards costs about half a millisecond.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from faceguard.edge.types import Image, PixelFormat
+from faceguard.engines.resize import resized
 
 if TYPE_CHECKING:
     from faceguard.edge.types import Plane, PlaneSpec
@@ -48,14 +49,14 @@ class ImageSampler:
             for plane, spec in zip(image.planes, image.format.planes, strict=True)
         ]
         if not image.format.is_yuv:
-            return np.ascontiguousarray(_resize(parts[0], width, height)[..., :3])
-        luma = _to_8_bits(_resize(parts[0], width, height), image.format.bits)
+            return np.ascontiguousarray(resized(parts[0], width, height)[..., :3])
+        luma = _to_8_bits(resized(parts[0], width, height), image.format.bits)
         if image.format is PixelFormat.GRAY:
             return np.asarray(cv2.cvtColor(luma, cv2.COLOR_GRAY2BGR), np.uint8)
         if image.full_range:
             return _from_full_range(luma, parts[1:], width, height, image.format.bits)
         chroma = [
-            _to_8_bits(_resize(part, width // 2, height // 2), image.format.bits)
+            _to_8_bits(resized(part, width // 2, height // 2), image.format.bits)
             for part in parts[1:]
         ]
         if image.format is PixelFormat.NV12:
@@ -94,21 +95,12 @@ def _crop(plane: Plane, spec: PlaneSpec, region: Region) -> Plane:
     return plane[y0:y1, x0:x1]
 
 
-def _resize(plane: Plane, width: int, height: int) -> Plane:
-    if plane.shape[:2] == (height, width):
-        return plane
-    # Averaging when it shrinks, or small faces fall between the samples.
-    shrinks = width <= plane.shape[1] and height <= plane.shape[0]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(plane, (width, height), interpolation=how))
-
-
 def _to_8_bits(plane: Plane, bits: int) -> U8:
     return np.ascontiguousarray(plane if bits == 8 else plane >> (bits - 8), np.uint8)
 
 
 def _from_full_range(luma: U8, chroma: list[Plane], width: int, height: int, bits: int) -> U8:
     """BGR from luma and chroma that span 0-255, as in JPEG."""
-    full = [_to_8_bits(_resize(part, width, height), bits) for part in chroma]
+    full = [_to_8_bits(resized(part, width, height), bits) for part in chroma]
     cb, cr = (full[0][..., 0], full[0][..., 1]) if len(full) == 1 else full
     return np.asarray(cv2.cvtColor(cv2.merge([luma, cr, cb]), cv2.COLOR_YCrCb2BGR), np.uint8)

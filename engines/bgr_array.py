@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
+
+from faceguard.engines.resize import resized
 
 if TYPE_CHECKING:
     from faceguard.engines.types import U8, Region
@@ -50,9 +51,5 @@ class BgrArray:
         x1 = max(x0 + 1, math.ceil(region.x1))
         y1 = max(y0 + 1, math.ceil(region.y1))
         part = self.pixels[y0:y1, x0:x1]
-        if part.shape[:2] == (height, width):
-            return np.array(part)
-        # Averaging when it shrinks, or small faces fall between the samples.
-        shrinks = width <= part.shape[1] and height <= part.shape[0]
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(part, (width, height), interpolation=how), np.uint8)
+        pixels = resized(part, width, height)
+        return np.array(pixels, np.uint8, copy=pixels is part)

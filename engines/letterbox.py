@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from faceguard.engines.types import F32, U8, PixelSource
 
 
+# Part of a side by which proportions may change; detectors were trained with more.
+_STRETCH = 0.04
+
+
 @dataclass(frozen=True)
 class Letterbox:
     """Where a region of the source lies within a padded input.
@@ -48,7 +52,7 @@ class Letterbox:
 
     @classmethod
     def long_side(cls, region: Region, side: int, stride: int) -> Letterbox:
-        """Fits the region into the smallest input whose content has this long side.
+        """Fits the region into the smallest input whose content has about this long side.
 
         Args:
             region: Part of the source; a picture smaller than `side` is not enlarged.
@@ -58,6 +62,8 @@ class Letterbox:
         scale = min(1.0, side / max(region.width, region.height))
         width = _even(region.width * scale, 1 << 30)
         height = _even(region.height * scale, 1 << 30)
+        if scale < 1.0:
+            width, height = _snapped(width, stride), _snapped(height, stride)
         return cls(region, width, height, _up(width, stride), _up(height, stride))
 
     def fill(self, source: PixelSource) -> U8:
@@ -89,6 +95,12 @@ class Letterbox:
 
 def _even(length: float, limit: int) -> int:
     return min(limit - limit % 2, max(2, round(length / 2) * 2))
+
+
+def _snapped(length: int, stride: int) -> int:
+    """The nearest multiple, where a face looks the same for it: 16:9 then needs no padding."""
+    near = max(stride, round(length / stride) * stride)
+    return near if abs(near - length) <= _STRETCH * length else length
 
 
 def _up(length: int, stride: int) -> int:

@@ -46,7 +46,7 @@ def main() -> int:
                         output,
                         force=True,
                         on_start=bar.start,
-                        on_frame=lambda _frame, bar=bar: bar.step(),
+                        on_frame=bar.step,
                     )
                 )
     sheet = folder / "demo-sheet.png"
@@ -58,11 +58,16 @@ def main() -> int:
 def draw_sheet(done: list[Redaction], path: Path) -> None:
     """Before above, after below: the picture, and three moments of the video."""
     film, picture = done
-    before = [cv2.imread(str(picture.source)), *moments(film.source)]
-    after = [cv2.imread(str(picture.output)), *moments(film.output)]
+    before = [still(picture.source), *moments(film.source)]
+    after = [still(picture.output), *moments(film.output)]
     rows = [np.hstack([fitted(image) for image in images]) for images in (before, after)]
     gap = np.full((8, rows[0].shape[1], 3), 255, np.uint8)
     cv2.imwrite(str(path), np.vstack([rows[0], gap, rows[1]]))
+
+
+def still(path: Path) -> Pixels:
+    """A picture's pixels."""
+    return np.asarray(cv2.imread(str(path)), np.uint8)
 
 
 def moments(path: Path) -> list[Pixels]:
