@@ -63,6 +63,8 @@ def plan(inputs: Sequence[str], output: Path) -> Batch:
         return Batch(jobs, None, (), ())
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; several inputs need a folder to go into")
+    if not output.exists() and output.suffix.lower() in READ_SUFFIXES:
+        raise UsageError(f"{output}: names one file, but there are several inputs; name a folder")
     jobs_found: list[Job] = []
     skipped: list[Path] = []
     unreadable: list[tuple[Path, str]] = []

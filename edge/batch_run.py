@@ -17,7 +17,9 @@ from faceguard.edge.redactor import Redaction, Redactor
 from faceguard.edge.report import Report
 from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.edge.types import SafeFrame
-from faceguard.engines.errors import FaceguardError, MissingPackage, ModelError
+from faceguard.engines.errors import FaceguardError, MissingPackage, ModelError, OutputExists
+
+_SAY_EXISTING = 3
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class BatchRun:
         self.done: list[Redaction] = []
         self.before: list[Job] = []
         self.failed: list[Failure] = []
+        self._kept = 0
 
     def all(self, jobs: int) -> None:
         """Does every file, so many at a time.
@@ -139,10 +142,15 @@ class BatchRun:
             lines.append(f"{len(self.before)} done before (--force does them again)")
         if self._batch.skipped:
             lines.append(f"{len(self._batch.skipped)} skipped: not pictures or videos by name")
-        if self.failed:
+        if self.failed and len(self._batch.jobs) > 1:
             whole = len(self._batch.jobs) + len(self._batch.unreadable)
             lines.append(f"{len(self.failed)} of {whole} failed:")
             lines += [f"  {one_line(failure.source)}" for failure in self.failed]
+        if self._kept and self._ledger is not None:
+            lines.append(
+                f"{self._kept} outputs exist that these options did not make: give another folder, "
+                "or --force"
+            )
         return "".join(line + "\n" for line in lines)
 
     def _sorted(self) -> list[Redaction]:
@@ -169,6 +177,10 @@ class BatchRun:
             return
         except (ModelError, MissingPackage):
             raise
+        except OutputExists as error:
+            # One line for all of them, at the end, is enough where a whole folder was done before.
+            self._kept += 1
+            self._fail(job.source, error, say=self._kept <= _SAY_EXISTING)
         except FaceguardError as error:
             self._fail(job.source, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other files go on
@@ -200,6 +212,7 @@ class BatchRun:
             self._ledger.add(job.source, job.output)
         self.done.append(done)
 
-    def _fail(self, source: Path, error: FaceguardError) -> None:
+    def _fail(self, source: Path, error: FaceguardError, *, say: bool = True) -> None:
         self.failed.append(Failure(source, str(error), error.exit_code))
-        self._progress.say(f"faceguard: {error}")
+        if say:
+            self._progress.say(f"faceguard: {error}")

@@ -74,15 +74,15 @@ class RedactorSettings:
             UsageError: Naming the setting and what it may be.
         """
         if self.score is not None and not 0 < self.score < 1:
-            raise UsageError(f"score {self.score:g} must be over 0 and under 1")
+            raise UsageError(f"--score {self.score:g} must be over 0 and under 1")
         if not 1 <= self.detect_every <= 60:
-            raise UsageError(f"detect-every {self.detect_every} must be 1 to 60 frames")
+            raise UsageError(f"--detect-every {self.detect_every} must be 1 to 60 frames")
         if not 0 <= self.look_ahead <= 300:
-            raise UsageError(f"look-ahead {self.look_ahead} must be 0 to 300 frames")
+            raise UsageError(f"--look-ahead {self.look_ahead} must be 0 to 300 frames")
         if not 0 <= self.margin <= 2:
-            raise UsageError(f"margin {self.margin:g} must be 0 to 2 times the face's size")
+            raise UsageError(f"--margin {self.margin:g} must be 0 to 2 times the face's size")
         if not self.timeout_s > 0:
-            raise UsageError(f"detect-timeout {self.timeout_s:g} must be over 0 s")
+            raise UsageError(f"--detect-timeout {self.timeout_s:g} must be over 0 s")
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class Judge:
     def _blind(self, cause: str, error: Exception) -> Blind:
         self.failures[cause] += 1
         if self.failures[cause] == 1:
-            _log.warning("no verdict (%s), frames are covered whole: %s", cause, error)
+            _log.warning("the detector failed (%s), so frames are covered whole: %s", cause, error)
         return Blind(cause)
 
 

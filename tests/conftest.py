@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks.parts.truth import data_folder
 from faceguard.engines.errors import ModelMissing
 from faceguard.engines.store import find_engine, find_file
 
@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The larger data set, or a skip that says how to name it."""
-    folder = Path(os.environ.get("FACEGUARD_DATA") or ROOT.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"the larger data set is not at {folder}; set FACEGUARD_DATA")
+    folder = data_folder()
+    if folder is None:
+        pytest.skip("the larger data set is not here; FACEGUARD_DATA names its folder")
     return folder
 
 

@@ -20,7 +20,7 @@ from faceguard.edge.style import Look
 from faceguard.edge.types import Shape
 from faceguard.engines.errors import OutputError, UsageError
 
-HELP = "cover the faces in pictures, videos and folders"
+HELP = "Covers the faces in pictures, videos and folders."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,6 +125,10 @@ def run(options: argparse.Namespace) -> int:
     """Redacts; 0 when all went well, 1 when some of several files failed, else the error's code."""
     if options.jobs < 1:
         raise UsageError(f"--jobs {options.jobs} must be 1 or more")
+    if options.detect_size is not None and not 64 <= options.detect_size <= 8192:
+        raise UsageError(f"--detect-size {options.detect_size} must be 64 to 8192 pixels")
+    if not 0 <= options.crf <= 63:
+        raise UsageError(f"--crf {options.crf} must be 0 to 63, for libx264 0 to 51")
     settings = RedactorSettings(
         detector=options.detector,
         score=options.score,
@@ -142,6 +146,8 @@ def run(options: argparse.Namespace) -> int:
     batch = plan(options.inputs, options.output)
     if options.report is not None:
         refuse_overwriting([options.report], batch.jobs, "--report")
+        if any(options.report.resolve() == job.output.resolve() for job in batch.jobs):
+            raise UsageError(f"{options.report}: --report and --output name the same file")
     _make_folders(batch, options.output)
     with ExitStack() as stack:
         redactor = stack.enter_context(Redactor(settings))
@@ -166,6 +172,8 @@ def _make_folders(batch: Batch, output: Path) -> None:
     folder = batch.folder or output.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(f"{folder}: a part of this path is a file, not a folder") from error
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
     if not os.access(folder, os.W_OK):

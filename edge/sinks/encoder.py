@@ -14,6 +14,7 @@ from faceguard.engines.errors import UsageError
 
 _CODEC = {".webm": "libvpx-vp9"}
 _TAKES_PRESET = {"libx264", "libx264rgb", "libx265"}
+_WORST_CRF = 51
 _TAKES_CRF = _TAKES_PRESET | {"libvpx", "libvpx-vp9", "libaom-av1", "libsvtav1"}
 
 
@@ -88,8 +89,14 @@ def prepare(stream: Any, codec: av.Codec, first: av.VideoFrame, time_base: Fract
 
 
 def options_for(codec: av.Codec, settings: EncoderSettings) -> dict[str, str]:
-    """The encoder's own options; those that it does not know are left out."""
+    """The encoder's own options; those that it does not know are left out.
+
+    Raises:
+        UsageError: A quality beyond its range, which it would take for its worst.
+    """
     options = {}
+    if codec.name in _TAKES_PRESET and settings.crf is not None and settings.crf > _WORST_CRF:
+        raise UsageError(f"crf {settings.crf} is not between 0 and {_WORST_CRF} for {codec.name}")
     if codec.name in _TAKES_PRESET:
         options["preset"] = settings.preset
     if settings.crf is not None and codec.name in _TAKES_CRF:

@@ -63,7 +63,9 @@ class VideoSource(Closing):
             self._packets = self._decoded()
             self._first = next(self._packets, None)
             if self._first is None:
-                raise InputError(f"{path}: no frame of its video can be decoded; is it whole?")
+                raise InputError(
+                    f"{path}: nothing in it can be decoded; is it whole, and a picture or video?"
+                )
             self._turns = _quarter_turns(self._first)
             self._size = (self._first.width, self._first.height)
             self._info = self._describe(self._first)

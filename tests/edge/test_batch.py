@@ -106,6 +106,11 @@ def test_patterns_keep_the_folders_apart(tree):
     assert pairs(batch, tree) == [("a/1.jpg", "out/a/1.jpg"), ("c/1.jpg", "out/c/1.jpg")]
 
 
+def test_several_inputs_do_not_go_into_one_file(tree):
+    with pytest.raises(UsageError, match="name a folder"):
+        plan([str(tree / "a/1.jpg"), str(tree / "a/b/3.wmv")], tree / "out.jpg")
+
+
 def test_nothing_to_do_is_said(tree):
     (tree / "empty").mkdir()
     with pytest.raises(InputError, match="no pictures or videos"):

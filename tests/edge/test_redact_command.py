@@ -91,7 +91,8 @@ def test_a_folder_with_bad_files_goes_on_and_says_which(face, tmp_path, capsys):
     assert main(command) == 0
     assert "2 done before" in capsys.readouterr().out
     assert {p: p.stat().st_mtime_ns for p in stamps} == stamps
-    assert main([*command, "--style", "solid", "--quiet"]) == 1, "other settings, but it exists"
+    assert main([*command, "--style", "solid"]) == 1, "other settings, but it exists"
+    assert "these options did not make" in capsys.readouterr().out
     assert {p: p.stat().st_mtime_ns for p in stamps} == stamps
     assert main([*command, "--style", "solid", "--quiet", "--force"]) == 0
 
@@ -105,6 +106,8 @@ def test_what_is_asked_must_make_sense(face, tmp_path, capsys):
         (["--look-ahead", "-1"], 2, "look-ahead"),
         (["--detector", "yunett"], 2, "yunet"),
         (["--jobs", "0"], 2, "--jobs"),
+        (["--crf", "999"], 2, "--crf"),
+        (["--detect-size", "5"], 2, "--detect-size"),
         (["--detector", "blazeface-back", "--detect-size", "640"], 2, "no long side"),
     ]:
         assert main(["redact", str(face), "-o", out, *options]) == code
@@ -124,6 +127,9 @@ def test_the_report_never_takes_the_inputs_place(face, tmp_path, capsys):
     assert main([*command, "--report", str(picture)]) == 2
     assert picture.read_bytes() == face.read_bytes()
     assert "would replace an input" in capsys.readouterr().err
+    assert main([*command, "--report", str(tmp_path / "o.png")]) == 2
+    assert "same file" in capsys.readouterr().err
+    assert not (tmp_path / "o.png").exists()
 
 
 def test_how_many_at_a_time_makes_no_other_output(face, tmp_path, capsys):

@@ -9,6 +9,14 @@ from pathlib import Path
 import av
 import numpy as np
 
+from faceguard.edge.redactor import Redactor, RedactorSettings
+from faceguard.edge.sinks.encoder import EncoderSettings
+from faceguard.engines.types import Detections
+from tests.edge.faces import Scripted
+
+NOTHING = Detections.empty()
+CLEAR = EncoderSettings(crf=1)
+
 
 def picture(width: int, height: int, step: int = 0) -> np.ndarray:
     """A gradient with a bright top left corner, which tells how a frame lies."""
@@ -58,11 +66,11 @@ def make(
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         if audio:
-            _tone(container, tone, frames / rate)
+            add_tone(container, tone, frames / rate)
     return path
 
 
-def _tone(container: av.container.OutputContainer, stream: object, seconds: float) -> None:
+def add_tone(container: av.container.OutputContainer, stream: object, seconds: float) -> None:
     samples = np.sin(np.arange(max(1024, int(seconds * 16000))) / 8).astype(np.float32)[None]
     for start in range(0, samples.shape[1] - 1023, 1024):
         part = av.AudioFrame.from_ndarray(samples[:, start : start + 1024], "fltp", "mono")
@@ -75,3 +83,14 @@ def read(path: Path) -> list[av.VideoFrame]:
     """All frames of a video."""
     with av.open(str(path)) as container:
         return list(container.decode(video=0))
+
+
+def redacted(path, output, *, finder=None, encoder=CLEAR, **settings):
+    """One file through the front door, with a detector that finds nothing unless one is given."""
+    redactor = Redactor(RedactorSettings(**settings), finder=finder or Scripted(NOTHING))
+    return redactor.file(path, output, encoder=encoder)
+
+
+def as_rgb(frame) -> np.ndarray:
+    """A frame's pixels as whole numbers that may be subtracted."""
+    return frame.to_ndarray(format="rgb24").astype(int)
