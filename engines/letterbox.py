@@ -63,7 +63,8 @@ class Letterbox:
         width = _even(region.width * scale, 1 << 30)
         height = _even(region.height * scale, 1 << 30)
         if scale < 1.0:
-            width, height = _snapped(width, stride), _snapped(height, stride)
+            width = _snapped(width, stride, region.width)
+            height = _snapped(height, stride, region.height)
         return cls(region, width, height, _up(width, stride), _up(height, stride))
 
     def fill(self, source: PixelSource) -> U8:
@@ -97,10 +98,10 @@ def _even(length: float, limit: int) -> int:
     return min(limit - limit % 2, max(2, round(length / 2) * 2))
 
 
-def _snapped(length: int, stride: int) -> int:
+def _snapped(length: int, stride: int, limit: float) -> int:
     """The nearest multiple, where a face looks the same for it: 16:9 then needs no padding."""
     near = max(stride, round(length / stride) * stride)
-    return near if abs(near - length) <= _STRETCH * length else length
+    return near if near <= limit and abs(near - length) <= _STRETCH * length else length
 
 
 def _up(length: int, stride: int) -> int:

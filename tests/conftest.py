@@ -6,12 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from benchmarks.parts.truth import data_folder
 from faceguard.engines.errors import ModelMissing
 from faceguard.engines.store import find_engine, find_file
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Tests never time. The rest is as Hypothesis chose: where CI is set, the same examples each time.
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

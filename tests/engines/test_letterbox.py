@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from faceguard.engines.bgr_array import BgrArray
@@ -37,6 +37,7 @@ def test_within_fits_a_fixed_input(width, height, side):
 
 
 @given(LENGTHS, LENGTHS, st.sampled_from([320, 640, 1280]), st.sampled_from([1, 32]))
+@example(216, 1281, 1280, 32)
 def test_long_side_never_enlarges(width, height, side, stride):
     region = Region(0, 0, width, height)
     box = Letterbox.long_side(region, side, stride)
