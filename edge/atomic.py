@@ -17,11 +17,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faceguard.engines.closing import Closing
 from faceguard.engines.errors import FaceguardError, OutputError, OutputExists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
 _LONGEST_NAME = 255
 # "." + "." + pid (7 digits at most) + "-" + 8 hex digits + ".part"
@@ -53,7 +53,7 @@ def one_line(value: object) -> str:
     )
 
 
-class Staged:
+class Staged(Closing):
     """A file in the making; `commit` gives it its name, anything else leaves no trace of it.
 
     Attributes:
@@ -102,9 +102,9 @@ class Staged:
                 with suppress(OSError):  # some network file systems cannot sync a folder
                     _sync(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         finally:
-            self.discard()
+            self.close()
 
-    def discard(self) -> None:
+    def close(self) -> None:
         """Removes the unfinished file; nothing happens after `commit` or a second time."""
         if self._lock is None:
             return
@@ -133,19 +133,6 @@ class Staged:
             if why is None or (named if named is None else str(named)) not in ours:
                 raise
             raise OutputError(f"{one_line(self.path)}: {why[0]}; {why[1]}") from error
-
-    def __enter__(self) -> Staged:
-        """The file in the making."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Removes what was not committed."""
-        self.discard()
 
     def _check_target(self) -> None:
         try:

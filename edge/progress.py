@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
 
 from faceguard.edge.sources.base import SourceInfo
 from faceguard.edge.types import SafeFrame
+from faceguard.engines.closing import Closing
 
 _NAME_LENGTH = 24
 _HEARTBEAT_NS = 15_000_000_000
@@ -62,7 +62,7 @@ class FileBar:
             self._bar.close()
 
 
-class Progress:
+class Progress(Closing):
     """The bars of a run: one for its files, where there are several, and one for each at hand."""
 
     def __init__(self, files: int, *, quiet: bool) -> None:
@@ -95,16 +95,7 @@ class Progress:
         with tqdm.external_write_mode(file=sys.stderr):
             sys.stderr.write(line + "\n")
 
-    def __enter__(self) -> Progress:
-        """The progress itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Takes the outer bar away."""
         if self._files is not None:
             self._files.close()

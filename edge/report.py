@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from faceguard.edge.atomic import staged
+from faceguard.edge.atomic import Staged
 from faceguard.edge.types import SafeFrame
 from faceguard.engines.errors import OutputError
 from faceguard.engines.types import Region
@@ -26,9 +27,8 @@ class Report:
             OutputError: The place cannot be written.
         """
         self._path = path
-        self._stage: AbstractContextManager[Path] = staged(path, force=force)
+        self._force = force
         self._lock = threading.Lock()
-        self._file: IO[str] | None = None
 
     def frame(self, source: str, frame: SafeFrame) -> None:
         """Adds a frame.
@@ -53,17 +53,13 @@ class Report:
         if frame.cover.whole is not None:
             line["covered_whole"] = frame.cover.whole
         text = json.dumps(line) + "\n"
-        with self._lock:
-            if self._file is None:
-                return
-            try:
-                self._file.write(text)
-            except OSError as error:
-                raise OutputError(f"{self._path}: cannot be written: {error.strerror}") from error
+        with self._lock, self._written():
+            self._file.write(text)
 
     def __enter__(self) -> Report:
         """Opens the file."""
-        self._file = self._stage.__enter__().open("w", encoding="utf-8")
+        self._staged = Staged(self._path, force=self._force)
+        self._file: IO[str] = self._staged.part.open("w", encoding="utf-8")
         return self
 
     def __exit__(
@@ -73,13 +69,18 @@ class Report:
         trace: TracebackType | None,
     ) -> None:
         """Gives the file its name, or removes it after an error."""
-        try:
-            if self._file is not None:
+        with self._staged:
+            with self._written():
                 self._file.close()
-        except OSError as problem:
-            self._stage.__exit__(type(problem), problem, problem.__traceback__)
-            raise OutputError(f"{self._path}: cannot be written: {problem.strerror}") from problem
-        self._stage.__exit__(kind, error, trace)
+            if error is None:
+                self._staged.commit()
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"{self._path}: cannot be written: {error.strerror}") from error
 
 
 def _corners(region: Region) -> tuple[float, float, float, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -10,12 +11,16 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Closing:
-    """Makes whatever has a `close` a context manager that closes at the end of its block."""
+class Closing(Protocol):
+    """Whatever has a `close` is a context manager that closes at the end of its block.
 
+    Classes inherit the two methods; protocols of things that are closed extend this one.
+    """
+
+    @abstractmethod
     def close(self) -> None:
         """Lets go; twice is as good as once."""
-        raise NotImplementedError
+        ...
 
     def __enter__(self) -> Self:
         """The thing itself."""

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from faceguard.engines.closing import Closing
 from faceguard.engines.errors import MissingPackage, ModelMissing, TensorMismatch, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
-
-    from typing_extensions import Self
 
     from faceguard.engines.types import Array, TensorSpec
 
 
-class Runtime(Protocol):
+class Runtime(Closing, Protocol):
     """One loaded engine.
 
     Runtimes are context managers; leaving the block frees what they hold. `infer` may be called
@@ -46,23 +44,6 @@ class Runtime(Protocol):
             TensorMismatch: A name, dtype or shape that the engine does not take.
             InferenceError: The backend failed.
         """
-        ...
-
-    def close(self) -> None:
-        """Frees the engine; twice is as good as once."""
-        ...
-
-    def __enter__(self) -> Self:
-        """Gives the runtime itself."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes it."""
         ...
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
+
+from faceguard.engines.closing import Closing
 
 if TYPE_CHECKING:
     from faceguard.edge.types import SafeFrame
 
-_Self = TypeVar("_Self", bound="Sink")
 
-
-class Sink(Protocol):
+class Sink(Closing, Protocol):
     """Where redacted frames go.
 
     The output takes its name in `finish` and not before. `close` without `finish`, or a `with`
@@ -33,21 +32,4 @@ class Sink(Protocol):
             OutputExists: Something stands there and was not to be replaced.
             OutputError: The place cannot be written, or there was no frame.
         """
-        ...
-
-    def close(self) -> None:
-        """Lets go of everything; may be called more than once."""
-        ...
-
-    def __enter__(self: _Self) -> _Self:
-        """The sink itself."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes it; what was not finished is thrown away."""
         ...

@@ -133,7 +133,7 @@ class PictureSink(Closing):
         self._first = self._writer = self._pages = None
         with suppress(OSError):
             self._close_file()
-        self._staged.discard()
+        self._staged.close()
 
     def _check_size(self, image: Image) -> None:
         size = image.width, image.height

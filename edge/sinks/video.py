@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import av
 import av.error
 import numpy as np
 
-from faceguard.edge.atomic import staged
+from faceguard.edge.atomic import Staged
 from faceguard.edge.av_image import JPEG_RANGE, as_av, av_name, view
 from faceguard.edge.sinks.audio import AudioCopy
 from faceguard.edge.sinks.encoder import EncoderSettings, find_encoder, options_for, prepare
@@ -70,16 +69,14 @@ class VideoSink(Closing):
         self._codec = find_encoder(settings.codec_for(path))
         self._audio_from = audio_from
         self._audio: AudioCopy | None = None
-        self._stage: AbstractContextManager[Path] = staged(path, force=force)
         self._container: Any = None
         self._stream: Any = None
-        self._closed = False
         with _as_output_errors(path):
-            part = self._stage.__enter__()
+            self._staged = Staged(path, force=force)
             try:
-                self._container = av.open(av_name(part), "w")
-            except BaseException as error:
-                self._stage.__exit__(type(error), error, error.__traceback__)
+                self._container = av.open(av_name(self._staged.part), "w")
+            except BaseException:
+                self._staged.close()
                 raise
 
     def write(self, frame: SafeFrame) -> None:
@@ -118,25 +115,19 @@ class VideoSink(Closing):
                 self._container.mux(packet)
             if self._audio is not None:
                 self._audio.up_to(float("inf"))
-            self._container.close()
-        self._end(None)
+            self._close_files()
+        self._staged.commit()
 
     def close(self) -> None:
         """Throws away what was not finished."""
-        if not self._closed:
-            with contextlib.suppress(av.error.FFmpegError, OSError):
-                self._container.close()
-            self._end(InterruptedError("closed before it was finished"))
+        with contextlib.suppress(av.error.FFmpegError, OSError):
+            self._close_files()
+        self._staged.close()
 
-    def _end(self, error: BaseException | None) -> None:
-        self._closed = True
+    def _close_files(self) -> None:
         if self._audio is not None:
             self._audio.close()
-        if error is None:
-            self._stage.__exit__(None, None, None)
-            return
-        with contextlib.suppress(InterruptedError):
-            self._stage.__exit__(type(error), error, None)
+        self._container.close()
 
     def _start(self, first: av.VideoFrame, time_base: Fraction) -> None:
         """Opens the encoder once the first frame says what it will get."""

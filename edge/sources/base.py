@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from faceguard.engines.closing import Closing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from faceguard.edge.types import Frame
 
 SourceKind = Literal["picture", "animation", "video"]
-_Self = TypeVar("_Self", bound="Source")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SourceInfo:
     loop: int = 1
 
 
-class Source(Protocol):
+class Source(Closing, Protocol):
     """Frames in the order of their times.
 
     A source is read once; what it has open it lets go in `close`, or at the end of a `with`.
@@ -60,21 +60,4 @@ class Source(Protocol):
         Raises:
             InputError: A frame cannot be read; the frames before it were good.
         """
-        ...
-
-    def close(self) -> None:
-        """Lets go of the file or device; may be called more than once."""
-        ...
-
-    def __enter__(self: _Self) -> _Self:
-        """The source itself."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes it."""
         ...
