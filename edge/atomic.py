@@ -173,38 +173,6 @@ class Staged(Closing):
                 raise
 
 
-@contextmanager
-def staged(path: Path, *, force: bool) -> Iterator[Path]:
-    """Gives a path to write to; the file appears at `path` when the block ends without an error.
-
-    Args:
-        path: Where the file is to stand; its folder must exist.
-        force: Whether it may replace a file that stands there.
-
-    Yields:
-        The unfinished file's path, in the same folder and with the same suffix.
-
-    Raises:
-        OutputExists: Something stands there and `force` is off.
-        OutputError: The place cannot be written, or the block raised an OSError that says so.
-    """
-    with Staged(path, force=force) as file:
-        with file.told():
-            yield file.part
-        file.commit()
-
-
-def write_bytes_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
-    """Writes a small file whole.
-
-    Raises:
-        OutputExists: Something stands there and `force` is off.
-        OutputError: The place cannot be written.
-    """
-    with staged(path, force=force) as part:
-        part.write_bytes(data)
-
-
 def _fitting_stem(target: Path) -> str:
     """The stem, shortened so that the unfinished file's name still fits."""
     stem = target.stem

@@ -8,13 +8,24 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from faceguard.edge import atomic
-from faceguard.edge.atomic import Staged, staged, write_bytes_atomically
+from faceguard.edge.atomic import Staged
 from faceguard.engines.errors import OutputError, OutputExists
+
+
+@contextmanager
+def staged(path: Path, *, force: bool) -> Iterator[Path]:
+    """A file in the making, as sinks hold it, committed when the block ends well."""
+    with Staged(path, force=force) as file:
+        with file.told():
+            yield file.part
+        file.commit()
 
 
 def _write(path: Path, data: bytes = b"new", *, force: bool = False) -> None:
@@ -181,10 +192,12 @@ def test_a_disk_that_takes_no_more(tmp_path):
     """The size limit of a process stands for a full disk: the same call fails the same way."""
     code = (
         "import resource, sys; from pathlib import Path\n"
-        "from faceguard.edge.atomic import write_bytes_atomically\n"
+        "from faceguard.edge.atomic import Staged\n"
         "from faceguard.engines.errors import OutputError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
-        "try: write_bytes_atomically(Path(sys.argv[1]), bytes(100_000))\n"
+        "try:\n"
+        "    with Staged(Path(sys.argv[1]), force=False) as file, file.told():\n"
+        "        file.part.write_bytes(bytes(100_000))\n"
         "except OutputError as error: print(error)\n"
     )
     said = subprocess.run(
@@ -202,10 +215,12 @@ def test_a_full_disk(tmp_path):
     script = " ".join(mount) + ' && exec "$0" -c "$1" "$2"'
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from faceguard.edge.atomic import write_bytes_atomically\n"
+        "from faceguard.edge.atomic import Staged\n"
         "from faceguard.engines.errors import OutputError\n"
         "path = Path(sys.argv[1])\n"
-        "try: write_bytes_atomically(path, bytes(1_000_000))\n"
+        "try:\n"
+        "    with Staged(path, force=False) as file, file.told():\n"
+        "        file.part.write_bytes(bytes(1_000_000))\n"
         "except OutputError as error: print(error)\n"
         "print(os.listdir(path.parent))\n"
     )
@@ -281,12 +296,12 @@ def test_a_file_in_use_by_an_unknown_process_is_left_alone(tmp_path):
     assert not moved.exists()
 
 
-def test_write_bytes(tmp_path):
-    write_bytes_atomically(tmp_path / "a.json", b"{}")
+def test_what_stands_there_is_replaced_only_by_force(tmp_path):
+    _write(tmp_path / "a.json", b"{}")
     assert (tmp_path / "a.json").read_bytes() == b"{}"
     with pytest.raises(OutputExists):
-        write_bytes_atomically(tmp_path / "a.json", b"[]")
-    write_bytes_atomically(tmp_path / "a.json", b"[]", force=True)
+        _write(tmp_path / "a.json", b"[]")
+    _write(tmp_path / "a.json", b"[]", force=True)
     assert (tmp_path / "a.json").read_bytes() == b"[]"
 
 
