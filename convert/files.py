@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from faceguard.engines.errors import OutputError
+from faceguard.engines.sync import sync
 
 
 @contextmanager
@@ -48,11 +48,6 @@ def publish(draft: Path, final: Path) -> None:
     Raises:
         OSError: From the system; see `writing`.
     """
-    with draft.open("rb+") as file:
-        os.fsync(file.fileno())
+    sync(draft)
     draft.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(final.parent)

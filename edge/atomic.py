@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import FaceguardError, OutputError, OutputExists
+from faceguard.engines.sync import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,14 +94,14 @@ class Staged(Closing):
         """
         try:
             with self.told():
-                _sync(self.part, os.O_RDONLY)
+                sync(self.part)
                 if self._force:
                     self._check_target()
                     self.part.replace(self.path)
                 else:
                     self._publish_new()
                 with suppress(OSError):  # some network file systems cannot sync a folder
-                    _sync(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+                    sync(self.path.parent)
         finally:
             self.close()
 
@@ -239,11 +240,3 @@ def _try_lock(handle: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def _sync(path: Path, flags: int) -> None:
-    handle = os.open(path, flags)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
