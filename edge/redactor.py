@@ -75,6 +75,8 @@ class RedactorSettings:
         """
         if self.score is not None and not 0 < self.score < 1:
             raise UsageError(f"--score {self.score:g} must be over 0 and under 1")
+        if self.long_side is not None and not 64 <= self.long_side <= 8192:
+            raise UsageError(f"--detect-size {self.long_side} must be 64 to 8192 pixels")
         if not 1 <= self.detect_every <= 60:
             raise UsageError(f"--detect-every {self.detect_every} must be 1 to 60 frames")
         if not 0 <= self.look_ahead <= 300:

@@ -125,10 +125,6 @@ def run(options: argparse.Namespace) -> int:
     """Redacts; 0 when all went well, 1 when some of several files failed, else the error's code."""
     if options.jobs < 1:
         raise UsageError(f"--jobs {options.jobs} must be 1 or more")
-    if options.detect_size is not None and not 64 <= options.detect_size <= 8192:
-        raise UsageError(f"--detect-size {options.detect_size} must be 64 to 8192 pixels")
-    if not 0 <= options.crf <= 63:
-        raise UsageError(f"--crf {options.crf} must be 0 to 63, for libx264 0 to 51")
     settings = RedactorSettings(
         detector=options.detector,
         score=options.score,

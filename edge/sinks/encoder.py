@@ -34,6 +34,15 @@ class EncoderSettings:
     preset: str = "veryfast"
     keep_audio: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuses what no encoder can mean.
+
+        Raises:
+            UsageError: Naming the setting and what it may be.
+        """
+        if self.crf is not None and not 0 <= self.crf <= 63:
+            raise UsageError(f"--crf {self.crf} must be 0 to 63, for libx264 0 to 51")
+
     def codec_for(self, path: Path) -> str:
         """The encoder for a file of this name."""
         return self.codec or _CODEC.get(path.suffix.lower(), "libx264")
