@@ -9,18 +9,18 @@ them over time. The settings were tuned on the half called `dev`.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.parts.clips import Clip, halves, make_clips
-from benchmarks.parts.truth import data_folder, wider
+from benchmarks.parts.command import on_data
+from benchmarks.parts.truth import wider
 from faceguard.edge.lookahead import LookAhead
 from faceguard.edge.masks import MaskSettings
 from faceguard.edge.redact import redact
@@ -30,7 +30,6 @@ from faceguard.edge.tracking import Tracker, TrackingSettings
 from faceguard.edge.types import Cover, Frame, Image, PixelFormat
 from faceguard.engines.bgr_array import BgrArray
 from faceguard.engines.detectors import Detector, open_detector
-from faceguard.engines.errors import FaceguardError
 from faceguard.engines.nms import pairwise_iou
 from faceguard.engines.types import F32, Detections
 
@@ -85,36 +84,24 @@ class Row:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the benchmark; 0 when it measured, 2 when there is nothing to measure on."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cover", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few clips, under a minute")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and rows here")
-    options = parser.parse_args(argv)
-    data = data_folder()
-    if data is None:
-        print("cover: no labelled pictures here; set FACEGUARD_DATA to their folder",
-              file=sys.stderr)  # fmt: skip
-        return 2
+    return on_data("cover", __doc__, run, argv, quick="a few clips, under a minute")
+
+
+def run(data: Path, quick: bool) -> dict[str, Any]:
+    """Measures every way of looking on both halves, telling each row as it is ready."""
     rows = []
     print(f"{'half':6}{'every':>6}{'ahead':>6}{'face-frames':>13}{'exposed':>9}{'covered':>9}")
-    try:
-        for half, pictures in zip(("dev", "held"), halves(wider(data)), strict=True):
-            count = QUICK_CLIPS if options.quick else CLIPS
-            clips = [watched(clip) for clip in make_clips(pictures, count)]
-            for every, ahead in [(1, None), *WAYS]:
-                row = measure(half, clips, every, ahead)
-                name = "alone" if ahead is None else str(ahead)
-                print(f"{half:6}{every:>6}{name:>6}{row.face_frames:>13}{row.exposed:>9}"
-                      f"{row.covered:>9.1%}", flush=True)  # fmt: skip
-                rows.append(row)
-    except FaceguardError as error:
-        print(f"cover: {error}", file=sys.stderr)
-        return error.exit_code
-    if options.json:
-        figures = {row.figure: round(row.exposed / row.face_frames, 5) for row in rows}
-        document = {"benchmark": "cover", "quick": options.quick, "figures": figures,
-                    "rows": [asdict(row) for row in rows]}  # fmt: skip
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return 0
+    for half, pictures in zip(("dev", "held"), halves(wider(data)), strict=True):
+        count = QUICK_CLIPS if quick else CLIPS
+        clips = [watched(clip) for clip in make_clips(pictures, count)]
+        for every, ahead in [(1, None), *WAYS]:
+            row = measure(half, clips, every, ahead)
+            name = "alone" if ahead is None else str(ahead)
+            print(f"{half:6}{every:>6}{name:>6}{row.face_frames:>13}{row.exposed:>9}"
+                  f"{row.covered:>9.1%}", flush=True)  # fmt: skip
+            rows.append(row)
+    figures = {row.figure: round(row.exposed / row.face_frames, 5) for row in rows}
+    return {"figures": figures, "rows": [asdict(row) for row in rows]}
 
 
 def watched(clip: Clip) -> Seen:

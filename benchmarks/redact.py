@@ -12,8 +12,6 @@ of them is faster depends on versions and machine; `speedup_vs_deface` is agains
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -23,6 +21,7 @@ from pathlib import Path
 import av
 
 from benchmarks.parts import peers, remux, transcode
+from benchmarks.parts.command import NOTHING_TO_MEASURE_ON, arguments, write_document
 from benchmarks.parts.measure import machine
 from benchmarks.parts.rounds import Clip, Row, encoder_notes, ratio, run_rounds, table
 from benchmarks.parts.truth import ROOT, data_folder
@@ -234,9 +233,7 @@ def measure(clip: Path, scale: Scale, *, with_deface: bool, say: Callable[[str],
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the benchmark; 0 when it measured, 2 when there is nothing to measure on."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.redact", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="short clips, one round: a minute")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and rows here")
+    parser = arguments("redact", __doc__, "short clips, one round: a minute")
     parser.add_argument("--clip", type=Path, metavar="FILE", help="a video of your own")
     parser.add_argument("--skip-deface", action="store_true", help="leave deface out")
     options = parser.parse_args(argv)
@@ -247,7 +244,7 @@ def main(argv: list[str] | None = None) -> int:
     if clip is None or not clip.is_file():
         where = f"{clip}: no such file" if clip else "the larger data set is not here"
         print(f"redact: {where}; set FACEGUARD_DATA to it or give --clip FILE", file=sys.stderr)
-        return 2
+        return NOTHING_TO_MEASURE_ON
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -265,7 +262,7 @@ def main(argv: list[str] | None = None) -> int:
     print("\n".join(report.lines()), flush=True)
     if options.json:
         document = {**report.document(), "quick": options.quick, "clip": clip.name}
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        write_document(options.json, document)
     if report.by_key[OURS].absent:
         print(f"redact: faceguard did not run: {report.by_key[OURS].absent}", file=sys.stderr)
         return 1

@@ -7,17 +7,16 @@ finds some heads by their outline alone, even under a solid mask: the `solid` ro
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from benchmarks.parts.truth import data_folder
+from benchmarks.parts.command import on_data
 from faceguard.edge.masks import MaskSettings, mask_for
 from faceguard.edge.redact import redact
 from faceguard.edge.style import Look, Style
@@ -25,7 +24,6 @@ from faceguard.edge.tracking import Sighting
 from faceguard.edge.types import Cover, Frame, Image, Shape
 from faceguard.engines.bgr_array import BgrArray
 from faceguard.engines.detectors import Detector, open_detector
-from faceguard.engines.errors import FaceguardError
 from faceguard.engines.types import U8, Region
 
 LONG_SIDE_PX = 1280
@@ -52,34 +50,21 @@ class Row:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the benchmark; 0 when it measured, 2 when there is nothing to measure on."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.redetected", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few pictures, under a minute")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and rows here")
-    options = parser.parse_args(argv)
-    data = data_folder()
-    if data is None:
-        print("redetected: no pictures here; set FACEGUARD_DATA to their folder", file=sys.stderr)
-        return 2
-    pictures = read_pictures(data / "images", QUICK_PICTURES if options.quick else None)
-    try:
-        rows = measure(pictures)
-    except FaceguardError as error:
-        print(f"redetected: {error}", file=sys.stderr)
-        return error.exit_code
-    if options.json:
-        figures = {
-            f"redetected_{row.look}_{row.shape}_{name}": count
-            for row in rows
-            for name, count in row.found.items()
-        }
-        document = {
-            "benchmark": "redetected",
-            "quick": options.quick,
-            "figures": {**figures, "faces": rows[0].faces},
-            "rows": [asdict(row) for row in rows],
-        }
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return 0
+    return on_data("redetected", __doc__, run, argv, pictures="pictures")
+
+
+def run(data: Path, quick: bool) -> dict[str, Any]:
+    """Measures every style in every shape."""
+    rows = measure(read_pictures(data / "images", QUICK_PICTURES if quick else None))
+    figures = {
+        f"redetected_{row.look}_{row.shape}_{name}": count
+        for row in rows
+        for name, count in row.found.items()
+    }
+    return {
+        "figures": {**figures, "faces": rows[0].faces},
+        "rows": [asdict(row) for row in rows],
+    }
 
 
 def read_pictures(folder: Path, count: int | None) -> list[U8]:
