@@ -30,7 +30,14 @@ CPU = [
 ]
 CONVERT = [
     "onnx>=1.16",
+    "onnxconverter-common>=1.14",
+    "onnxruntime>=1.19",
     "tflite>=2.18",
+]
+# The one TensorRT that builds engines without a GPU; there are wheels for x86-64 only.
+RTX = [
+    f"tensorrt-rtx-cu13-{part}>=1.7.1; platform_machine == 'x86_64' and sys_platform == 'linux'"
+    for part in ("libs", "bindings")
 ]
 
 setup(
@@ -57,6 +64,7 @@ setup(
     extras_require={
         "cpu": CPU,
         "convert": CONVERT,
+        "rtx": RTX,
         # On JetPack, TensorRT and OpenCV come from apt and are seen through a virtual
         # environment made with --system-site-packages; a wheel of OpenCV beside them would hide
         # the one that was built with GStreamer.
@@ -70,6 +78,7 @@ setup(
         "dev": [
             *CPU,
             *CONVERT,
+            *RTX,
             "ai-edge-litert>=1.2",
             "hypothesis>=6.100",
             "import-linter>=2.0",

@@ -10,12 +10,16 @@
      |- MissingPackage             3   a Python package that a command needs is not installed
      |- ModelError                 3   a model that is not what it should be
      |   |- ModelMissing           3   not on this machine: `faceguard models pull NAME`
-     |   |- ModelCorrupt           3   its bytes are not the ones the catalogue names
+     |   |- ModelCorrupt           3   its bytes are not the ones its catalogue or manifest names
+     |   |- EngineStale            3   built for another machine: `faceguard engines build`
      |   '- ModelUnknown           2   no such name in the catalogue
      |- FetchError                 4   a download that did not come to its end
      |- ConvertError               6   a graph that cannot become an engine
      |   |- BadModelFile           6   truncated, or no model at all
-     |   '- UnsupportedOp          6   an operation the converter does not know
+     |   |- UnsupportedOp          6   an operation that the converter or the backend does not know
+     |   |- BuildFailed            6   the backend refused the graph, crashed, or took too long
+     |   |- NotEnoughMemory        8   the build would not fit into what is free
+     |   '- ProofFailed            9   the result is not what was asked for, or sees other faces
      '- InferenceError             7   a runtime that failed, or gave an answer that cannot be true
          |- TensorMismatch         7   dtype or shape is not what the engine takes
          '- InferenceTimeout       7   no answer in the time allowed
@@ -75,6 +79,10 @@ class ModelCorrupt(ModelError):
     """The model's bytes are not the ones that the catalogue names."""
 
 
+class EngineStale(ModelError):
+    """An engine that was built for another GPU, or by another TensorRT, than are here."""
+
+
 class ModelUnknown(ModelError):
     """No model of that name is in the catalogue."""
 
@@ -98,7 +106,23 @@ class BadModelFile(ConvertError):
 
 
 class UnsupportedOp(ConvertError):
-    """An operation that the converter does not know."""
+    """An operation that the converter or the backend does not know."""
+
+
+class BuildFailed(ConvertError):
+    """The backend refused the graph, crashed, or did not come to an end in time."""
+
+
+class NotEnoughMemory(ConvertError):
+    """A build that would not fit into the memory that is free."""
+
+    exit_code = 8
+
+
+class ProofFailed(ConvertError):
+    """A result that is not in the precision asked for, or does not see what its source sees."""
+
+    exit_code = 9
 
 
 class InferenceError(FaceguardError):
