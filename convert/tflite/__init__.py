@@ -1,7 +1,8 @@
 """TFLite models become ONNX graphs.
 
-`schema` says what a file holds, `reader` reads it safely, `sparse` spreads out sparse weights,
-`graph` builds the ONNX side, and `ops` has a function for each operation, which works on a `call`.
+`schema` says what a file holds, `reader` and `options` read it safely, `sparse` spreads out sparse
+weights, and `scaled` knows what integers with a scale mean. `graph` builds the ONNX side out of
+`nodes`, and `ops` has a function for each operation, which works on a `call`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ __all__ = ["convert_tflite"]
 
 
 def convert_tflite(data: bytes, *, name: str) -> onnx.ModelProto:
-    """Converts a TFLite model of floating point layers.
+    """Converts a TFLite model.
 
-    Inputs and outputs keep their names, their shapes and TFLite's layout (pictures are
-    (N, H, W, C)); half precision and sparse weights become dense FLOAT32. The same bytes give the
-    same graph.
+    Inputs and outputs keep their names, types, shapes and TFLite's layout (pictures are
+    (N, H, W, C)). Half precision and sparse weights become dense FLOAT32, and so do integer
+    weights of floating point layers. Layers of scaled integers keep them, between QuantizeLinear
+    and DequantizeLinear. The same bytes give the same graph.
 
     Args:
         data: The whole `.tflite` file.

@@ -9,11 +9,13 @@ has the layout of the TFLite file.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
+from faceguard.convert.tflite.nodes import Nodes
+from faceguard.convert.tflite.scaled import meaning
 from faceguard.convert.tflite.schema import DTYPES
 from faceguard.convert.tflite.sparse import densify
 from faceguard.engines.errors import BadModelFile, UnsupportedOp
@@ -21,18 +23,21 @@ from faceguard.engines.errors import BadModelFile, UnsupportedOp
 if TYPE_CHECKING:
     import onnx
 
-    from faceguard.convert.tflite.schema import Model, Tensor
+    from faceguard.convert.tflite.schema import Model, Quantization, Tensor
     from faceguard.engines.types import Array
 
 OPSET = 17
 IR_VERSION = 8
 _TO_CHANNELS_FIRST = (0, 3, 1, 2)
 _TO_PLAIN = (0, 2, 3, 1)
+_ONNX_TYPES: dict[str, int] = {
+    "FLOAT32": TensorProto.FLOAT,
+    "INT32": TensorProto.INT32,
+    "INT64": TensorProto.INT64,
+    "INT8": TensorProto.INT8,
+    "UINT8": TensorProto.UINT8,
+}
 _MAX_ELEMENTS = 1 << 28
-# Half precision becomes single, and weights are held as arrays and as bytes: factor 4 to 8 in
-# sound files. The limits only stop a small forged file from claiming all memory.
-_MAX_GROWTH = 64
-_MAX_WEIGHT_BYTES = 512 << 20
 
 
 class Layout(enum.Enum):
@@ -53,24 +58,25 @@ class GraphBuilder:
 
         Raises:
             BadModelFile: Inputs or outputs have no name, share one, or have an impossible shape.
-            UnsupportedOp: An input or output is not FLOAT32.
+            UnsupportedOp: An input or output has an element type that is not converted.
         """
         self._model = model
-        self._nodes: list[onnx.NodeProto] = []
-        self._weights: list[onnx.TensorProto] = []
+        self.nodes = Nodes(model.size)
         self._values: dict[tuple[int, Layout], str] = {}
         self._constants: dict[int, Array] = {}
+        self._integers: dict[tuple[int, tuple[int, ...]], str] = {}
         self._shared: dict[tuple[int, Layout, int], str] = {}
-        self._bytes_left = min(_MAX_WEIGHT_BYTES, _MAX_GROWTH * model.size + (1 << 20))
-        self._taken: set[str] = set()
         for index in (*model.inputs, *model.outputs):
             tensor = model.tensors[index]
             self._check_computed(tensor, "an input or output")
-            if not tensor.name or tensor.name in self._taken:
+            if not tensor.name or not self.nodes.claim(tensor.name):
                 raise BadModelFile(f"{tensor} needs a name of its own, as input or output")
-            self._taken.add(tensor.name)
         for index in model.inputs:
-            self._values[index, Layout.PLAIN] = model.tensors[index].name
+            tensor = model.tensors[index]
+            value = tensor.name
+            if tensor.scaled and tensor.quantization is not None:
+                value = self.nodes.unscaled(value, tensor, tensor.quantization)
+            self._values[index, Layout.PLAIN] = value
 
     def tensor(self, index: int) -> Tensor:
         """The TFLite tensor of this index."""
@@ -96,7 +102,7 @@ class GraphBuilder:
             if tensor.sparsity is None:
                 self._constants[index] = values.reshape(tensor.shape)
             else:
-                self._spend(tensor.elements * dtype.itemsize)
+                self.nodes.spend(tensor.elements * dtype.itemsize)
                 self._constants[index] = densify(values, tensor.shape, tensor.sparsity)
         return self._constants[index]
 
@@ -110,7 +116,7 @@ class GraphBuilder:
         self._check_new(tensor, array.shape)
         if DTYPES.get(tensor.kind) != array.dtype:
             raise BadModelFile(f"{tensor} comes out as {array.dtype}, the file says {tensor.kind}")
-        self._spend(array.nbytes)
+        self.nodes.spend(array.nbytes)
         self._constants[index] = array
 
     def has(self, index: int, layout: Layout) -> bool:
@@ -128,7 +134,7 @@ class GraphBuilder:
 
         Raises:
             BadModelFile: No operation before this one gave it a value.
-            UnsupportedOp: It is a constant of another type than FLOAT32.
+            UnsupportedOp: It is a constant of a type that no operation here works on.
         """
         if self.is_constant(index):
             return self._constant_value(index, layout, rank)
@@ -137,56 +143,72 @@ class GraphBuilder:
             if (index, other) not in self._values:
                 raise BadModelFile(f"{self.tensor(index)} is read before it is made")
             perm = _TO_CHANNELS_FIRST if layout is Layout.CHANNELS_FIRST else _TO_PLAIN
-            made = self.node(
+            made = self.nodes.node(
                 "Transpose", [self._values[index, other]], f"tensor_{index}", perm=perm
             )
             self._values[index, layout] = made
         return self._values[index, layout]
 
-    def define(self, index: int, value: str, layout: Layout, shape: tuple[int, ...]) -> None:
+    def real_constant(self, index: int) -> Array:
+        """A constant's numbers: scaled integers are given as what they mean."""
+        array, quantization = self.constant(index), self.tensor(index).quantization
+        return array if quantization is None else meaning(array, quantization)
+
+    def define(
+        self,
+        index: int,
+        value: str,
+        layout: Layout,
+        shape: tuple[int, ...],
+        kind: str = "FLOAT32",
+        *,
+        moved: bool = False,
+    ) -> None:
         """Says which ONNX value holds a tensor.
+
+        That of a scaled tensor is what its integers mean, in FLOAT32: the value is rounded to
+        them by a QuantizeLinear and a DequantizeLinear behind it.
 
         Args:
             index: The TFLite tensor.
             value: The ONNX name.
             layout: How its axes are ordered.
             shape: The shape that follows from its operation, in the TFLite file's layout.
+            kind: The value's element type.
+            moved: Its numbers come from tensors of the same scale, and are rounded already.
 
         Raises:
-            BadModelFile: The file gives it another shape, or something gave it a value before.
-            UnsupportedOp: It is not FLOAT32.
+            BadModelFile: The file gives it another shape or type, or something gave it a value
+                before.
+            UnsupportedOp: Its element type is not converted.
         """
         tensor = self.tensor(index)
         self._check_computed(tensor, "a result")
         self._check_new(tensor, shape)
+        if tensor.meaning != kind:
+            raise BadModelFile(f"{tensor} comes out as {kind}, the file says {tensor.kind}")
+        if tensor.scaled and tensor.quantization is not None and not moved:
+            value = self.nodes.scaled(value, tensor, tensor.quantization)
+            value = self.nodes.unscaled(value, tensor, tensor.quantization)
         self._values[index, layout] = value
 
-    def node(self, kind: str, inputs: list[str], label: str, **attributes: Any) -> str:  # noqa: ANN401
-        """Adds a node of one output.
+    def scaled_weight(self, index: int, quantization: Quantization, order: tuple[int, ...]) -> str:
+        """Adds a scaled constant once, as its integers with a DequantizeLinear behind.
 
         Args:
-            kind: The ONNX operator.
-            inputs: ONNX names; empty for an optional one that is left out.
-            label: Where it comes from; the node's name starts with it.
-            **attributes: The operator's attributes.
+            index: The TFLite tensor.
+            quantization: Its scale.
+            order: Its axes in the order that the reader wants them.
 
         Returns:
-            The ONNX name of its output.
+            The ONNX name of the numbers that it means.
         """
-        output = self._fresh(f"{label}/{kind}")
-        self._nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
-        return output
-
-    def weight(self, array: Array, label: str) -> str:
-        """Adds a constant and gives its ONNX name.
-
-        Raises:
-            BadModelFile: The weights are larger than the file can mean.
-        """
-        self._spend(array.nbytes)
-        name = self._fresh(label)
-        self._weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
+        key = (index, order)
+        if key not in self._integers:
+            name = self.nodes.weight(self.constant(index).transpose(order), f"tensor_{index}")
+            axis = None if quantization.axis is None else order.index(quantization.axis)
+            self._integers[key] = self.nodes.unscaled(name, self.tensor(index), quantization, axis)
+        return self._integers[key]
 
     def finish(self, name: str) -> onnx.ModelProto:
         """Names the outputs and gives the whole graph, not yet checked.
@@ -198,15 +220,16 @@ class GraphBuilder:
             BadModelFile: An output was never given a value.
         """
         for index in self._model.outputs:
-            value = self.value(index, Layout.PLAIN)
-            target = self.tensor(index).name
-            self._nodes.append(helper.make_node("Identity", [value], [target], name=target))
+            value, tensor = self.value(index, Layout.PLAIN), self.tensor(index)
+            if tensor.scaled and tensor.quantization is not None:
+                value = self.nodes.scaled(value, tensor, tensor.quantization)
+            self.nodes.alias(value, tensor.name)
         graph = helper.make_graph(
-            self._nodes,
+            self.nodes.nodes,
             name,
             [_value_info(self.tensor(index)) for index in self._model.inputs],
             [_value_info(self.tensor(index)) for index in self._model.outputs],
-            self._weights,
+            self.nodes.weights,
         )
         return helper.make_model(
             graph,
@@ -216,8 +239,9 @@ class GraphBuilder:
         )
 
     def _constant_value(self, index: int, layout: Layout, rank: int | None) -> str:
-        array = self.constant(index)
-        if array.dtype != np.float32:
+        scaled = self.tensor(index).scaled
+        array = self.real_constant(index) if scaled else self.constant(index)
+        if array.dtype not in (np.float32, np.int32, np.int64):
             raise UnsupportedOp(f"{self.tensor(index)} holds {self.tensor(index).kind}")
         axes = array.ndim if rank is None else rank
         key = (index, layout, axes)
@@ -225,12 +249,19 @@ class GraphBuilder:
             array = array.reshape((1,) * (axes - array.ndim) + array.shape)
             if layout is Layout.CHANNELS_FIRST:
                 array = array.transpose(_TO_CHANNELS_FIRST)
-            self._shared[key] = self.weight(array, f"tensor_{index}")
+            self._shared[key] = self.nodes.weight(array, f"tensor_{index}")
         return self._shared[key]
 
     def _check_computed(self, tensor: Tensor, role: str) -> None:
-        if tensor.kind != "FLOAT32":
-            raise UnsupportedOp(f"{tensor}, {role}, holds {tensor.kind}; only FLOAT32 is converted")
+        if tensor.kind not in _ONNX_TYPES:
+            raise UnsupportedOp(f"{tensor}, {role}, holds {tensor.kind}, which is not converted")
+        quantization = tensor.quantization
+        if (
+            tensor.scaled
+            and quantization is not None
+            and (quantization.axis is not None or not quantization.scale[0] > 0)
+        ):
+            raise UnsupportedOp(f"{tensor}, {role}, needs a single scale above 0")
         if min(tensor.shape, default=1) < 1 or tensor.elements > _MAX_ELEMENTS:
             raise BadModelFile(f"{tensor} has the shape {list(tensor.shape)}")
 
@@ -244,22 +275,6 @@ class GraphBuilder:
                 f"{tensor} comes out as {list(shape)}, the file says {list(tensor.shape)}"
             )
 
-    def _spend(self, count: int) -> None:
-        self._bytes_left -= count
-        if self._bytes_left < 0:
-            raise BadModelFile(
-                f"its weights claim more memory than {self._model.size} bytes can mean"
-            )
-
-    def _fresh(self, label: str) -> str:
-        name = label
-        number = 1
-        while name in self._taken:
-            number += 1
-            name = f"{label}_{number}"
-        self._taken.add(name)
-        return name
-
 
 def _value_info(tensor: Tensor) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.shape)
+    return helper.make_tensor_value_info(tensor.name, _ONNX_TYPES[tensor.kind], tensor.shape)

@@ -14,20 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tflite
 
+from faceguard.convert.tflite.options import read_options
 from faceguard.convert.tflite.schema import (
     DTYPES,
     Level,
     Model,
     Operator,
-    Options,
+    Quantization,
     Sparsity,
     Tensor,
 )
 from faceguard.engines.errors import BadModelFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy.typing as npt
 
     from faceguard.engines.types import U8
@@ -36,6 +35,7 @@ _IDENTIFIER = b"TFL3"
 _VERSION = 3
 _MAX_ENTRIES = 1 << 14
 _MAX_RANK = 8
+_SCALED = {"INT8": (-128, 127), "UINT8": (0, 255), "INT32": (-(1 << 31), (1 << 31) - 1)}
 # Sound files store each vector once. Entries of a forged one may all point at the same long one,
 # so that a small file would be read a thousand times over.
 _MAX_READ_FACTOR = 4
@@ -47,54 +47,6 @@ def _names(numbers: Any) -> dict[int, str]:  # noqa: ANN401  the schema package 
 
 _OPS = _names(tflite.BuiltinOperator)
 _KINDS = _names(tflite.TensorType)
-
-
-def _conv(table: Any) -> Options:  # noqa: ANN401
-    return Options(
-        activation=table.FusedActivationFunction(),
-        padding=table.Padding(),
-        strides=(table.StrideH(), table.StrideW()),
-        dilations=(table.DilationHFactor(), table.DilationWFactor()),
-    )
-
-
-def _pool(table: Any) -> Options:  # noqa: ANN401
-    return Options(
-        activation=table.FusedActivationFunction(),
-        padding=table.Padding(),
-        strides=(table.StrideH(), table.StrideW()),
-        kernel=(table.FilterHeight(), table.FilterWidth()),
-    )
-
-
-def _fused(table: Any) -> Options:  # noqa: ANN401
-    return Options(activation=table.FusedActivationFunction())
-
-
-def _concatenation(table: Any) -> Options:  # noqa: ANN401
-    return Options(activation=table.FusedActivationFunction(), axis=table.Axis())
-
-
-def _resize(table: Any) -> Options:  # noqa: ANN401
-    return Options(align_corners=table.AlignCorners(), half_pixel_centers=table.HalfPixelCenters())
-
-
-def _blocks(table: Any) -> Options:  # noqa: ANN401
-    return Options(block_size=table.BlockSize())
-
-
-_OPTIONS: dict[str, tuple[str, Callable[[Any], Options]]] = {
-    "CONV_2D": ("Conv2DOptions", _conv),
-    "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _conv),
-    "MAX_POOL_2D": ("Pool2DOptions", _pool),
-    "AVERAGE_POOL_2D": ("Pool2DOptions", _pool),
-    "ADD": ("AddOptions", _fused),
-    "MUL": ("MulOptions", _fused),
-    "CONCATENATION": ("ConcatenationOptions", _concatenation),
-    "RESIZE_BILINEAR": ("ResizeBilinearOptions", _resize),
-    "DEPTH_TO_SPACE": ("DepthToSpaceOptions", _blocks),
-}
-"""The operations that cannot be understood without their settings."""
 
 
 def read_model(data: bytes) -> Model:
@@ -164,11 +116,14 @@ class _Reader:
         return length
 
     def _numbers(self, vector: Any) -> tuple[int, ...]:  # noqa: ANN401
-        """A vector of integers; the schema package gives 0 for one that is not there."""
+        return tuple(self._vector(vector).tolist())
+
+    def _vector(self, vector: Any) -> npt.NDArray[Any]:  # noqa: ANN401
+        """A vector of numbers; the schema package gives 0 for one that is not there."""
         if not isinstance(vector, np.ndarray):
-            return ()
+            return np.zeros(0, np.int64)
         self._spend(vector.nbytes)
-        return tuple(vector.tolist())
+        return vector
 
     def _indices(
         self,
@@ -201,9 +156,11 @@ class _Reader:
             kind,
             self._bytes(index, table.Buffer()),
             None if sparse is None else self._sparsity(sparse),
+            self._quantization(table.Quantization(), kind),
         )
         if len(shape) > _MAX_RANK or min(shape, default=0) < 0:
             raise BadModelFile(f"{tensor} has the shape {list(shape)[:9]}")
+        _check_axis(tensor)
         dtype = DTYPES.get(kind)
         if tensor.data is not None and dtype is not None:
             want = tensor.elements * dtype.itemsize
@@ -227,6 +184,25 @@ class _Reader:
             )
         stored: U8 | int = buffer.DataAsNumpy()
         return stored if isinstance(stored, np.ndarray) and stored.size else None
+
+    def _quantization(self, table: Any, kind: str) -> Quantization | None:  # noqa: ANN401
+        """Only that of integers; other kinds may carry ranges seen in training."""
+        if table is None or kind not in _SCALED or table.DetailsType():
+            return None
+        scale, zero = self._vector(table.ScaleAsNumpy()), self._vector(table.ZeroPointAsNumpy())
+        if not len(scale):
+            return None
+        if not len(zero):
+            zero = np.broadcast_to(np.int64(0), len(scale))
+        lowest, highest = _SCALED[kind]
+        if (
+            len(zero) != len(scale)
+            or not 0 <= float(scale.min()) <= float(scale.max()) < np.inf
+            or not lowest <= int(zero.min()) <= int(zero.max()) <= highest
+        ):
+            raise BadModelFile(f"{len(scale)} scales and {len(zero)} zero points of {kind}")
+        axis = None if len(scale) == 1 else table.QuantizedDimension()
+        return Quantization(scale, zero, axis)
 
     def _sparsity(self, table: Any) -> Sparsity:  # noqa: ANN401
         levels = table.DimMetadataLength()
@@ -272,17 +248,14 @@ class _Reader:
         kind = kinds[code]
         inputs = self._indices(table.InputsAsNumpy(), count, f"op {index}'s inputs", lowest=-1)
         outputs = self._indices(table.OutputsAsNumpy(), count, f"op {index}'s outputs")
-        return Operator(index, kind, inputs, outputs, _options(index, kind, table))
+        return Operator(index, kind, inputs, outputs, read_options(index, kind, table))
 
 
-def _options(index: int, kind: str, table: Any) -> Options:  # noqa: ANN401
-    wanted = _OPTIONS.get(kind)
-    if wanted is None:
-        return Options()
-    name, read = wanted
-    union = table.BuiltinOptions()
-    if union is None or table.BuiltinOptionsType() != getattr(tflite.BuiltinOptions, name):
-        raise BadModelFile(f"op {index} {kind} lacks its settings")
-    options = getattr(tflite, name)()
-    options.Init(union.Bytes, union.Pos)
-    return read(options)
+def _check_axis(tensor: Tensor) -> None:
+    """Scales along an axis are as many as the axis is long."""
+    quantization = tensor.quantization
+    if quantization is None or quantization.axis is None:
+        return
+    axis, count = quantization.axis, len(quantization.scale)
+    if not 0 <= axis < len(tensor.shape) or tensor.shape[axis] != count:
+        raise BadModelFile(f"{tensor} has {count} scales along axis {axis}")

@@ -57,6 +57,30 @@ class Sparsity:
     levels: tuple[Level, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Quantization:
+    """What integers stand for: scale * (integer - zero).
+
+    Attributes:
+        scale: One factor, or one for each place along the axis; 0 or more.
+        zero: As many integers that mean 0, each within the type's range.
+        axis: The dimension that the factors run along; None where there is only one.
+    """
+
+    scale: npt.NDArray[np.float32]
+    zero: npt.NDArray[np.int64]
+    axis: int | None
+
+    def same_as(self, other: Quantization | None) -> bool:
+        """Whether the same integers stand for the same numbers."""
+        return (
+            other is not None
+            and self.axis == other.axis
+            and np.array_equal(self.scale, other.scale)
+            and np.array_equal(self.zero, other.zero)
+        )
+
+
 @dataclass(frozen=True)
 class Tensor:
     """One tensor of the graph.
@@ -68,6 +92,7 @@ class Tensor:
         kind: Element type as the schema calls it, such as FLOAT32.
         data: The stored bytes of a constant, or None.
         sparsity: How a constant's values are spread, or None where all are stored.
+        quantization: What integers stand for, or None where they are only integers.
     """
 
     index: int
@@ -76,6 +101,17 @@ class Tensor:
     kind: str
     data: U8 | None
     sparsity: Sparsity | None
+    quantization: Quantization | None = None
+
+    @property
+    def scaled(self) -> bool:
+        """Whether it stores real numbers as integers of 8 bits."""
+        return self.quantization is not None and self.kind in ("INT8", "UINT8")
+
+    @property
+    def meaning(self) -> str:
+        """The element type of what it means: FLOAT32 for scaled integers."""
+        return "FLOAT32" if self.scaled else self.kind
 
     @property
     def elements(self) -> int:
@@ -98,10 +134,11 @@ class Options:
         strides: Steps (y, x).
         dilations: Spacing of a kernel's taps (y, x).
         kernel: A pool's window (height, width); a convolution's follows from its weights.
-        axis: The axis that a concatenation grows.
+        axis: The axis that a concatenation grows, and that PACK adds or UNPACK takes away.
         block_size: The side of DEPTH_TO_SPACE's blocks.
         align_corners: A resize maps the corner pixels' centres onto each other.
         half_pixel_centers: A resize counts positions from the pixels' centres.
+        alpha: The factor of LEAKY_RELU below 0.
     """
 
     activation: int = 0
@@ -113,6 +150,7 @@ class Options:
     block_size: int = 0
     align_corners: bool = False
     half_pixel_centers: bool = False
+    alpha: float = 0
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def test_functions_of_one_operand(tiny_model, kind, shape):
     assert_agrees(model.build([taken], [made]))
 
 
-@pytest.mark.parametrize("kind", ["ADD", "MUL"])
+@pytest.mark.parametrize("kind", ["ADD", "MUL", "SUB", "DIV"])
 @pytest.mark.parametrize("shape", [[1, 5, 6, 3], [3], [6, 1], [1, 1, 1, 3], []])
 @pytest.mark.parametrize("channels_first", [False, True])
 def test_constants_are_broadcast_as_in_tflite(tiny_model, kind, shape, channels_first):

@@ -73,6 +73,12 @@ def test_changed_bytes(tiny_file, hits):
     convert_or_refuse(hit(tiny_file, hits))
 
 
+@given(hits=HITS)
+@FUZZ
+def test_changed_bytes_of_scaled_integers(tiny_scaled_file, hits):
+    convert_or_refuse(hit(tiny_scaled_file, hits))
+
+
 @given(length=st.integers(0, 1 << 16))
 @FUZZ
 def test_cut_off(tiny_file, length):
@@ -88,6 +94,13 @@ def test_changed_bytes_in_a_real_file(short_range, hits):
 
 
 @pytest.mark.data
+@settings(FUZZ, max_examples=60)
+@given(hits=HITS)
+def test_changed_bytes_in_a_real_file_of_scaled_integers(movenet, hits):
+    convert_or_refuse(hit(movenet, hits))
+
+
+@pytest.mark.data
 @given(share=st.floats(0, 1, exclude_max=True))
 @FUZZ
 def test_cut_off_real_file(short_range, share):
@@ -98,6 +111,12 @@ def test_cut_off_real_file(short_range, share):
 @pytest.fixture(scope="module")
 def short_range(data) -> bytes:
     return (data / "models" / "face" / "blazeface_short_range.tflite").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def movenet(data) -> bytes:
+    name = "movenet_singlepose_lightning_int8_4.tflite"
+    return (data / "models" / "pose" / name).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -199,6 +218,42 @@ def test_sparse_weights_cannot_claim_all_memory(tiny_model):
         with pytest.raises(BadModelFile):
             convert_tflite(source, name="demo")
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", ["PACK", "UNPACK"])
+def test_names_of_many_parts_are_found_quickly(tiny_model, kind):
+    """Thousands of nodes of one operation take each the next number, not each all numbers anew."""
+    model = tiny_model()
+    many = 1 << 12
+    whole = model.add([many, 2])
+    if kind == "PACK":
+        part = model.add([2])
+        model.op(kind, [part] * many, [whole], kind.title(), axis=0, valuesCount=many)
+        made = convert_tflite(model.build([part], [whole]), name="demo")
+    else:
+        parts = [model.add([2]) for _ in range(many)]
+        model.op(kind, [whole], parts, kind.title(), axis=0, num=many)
+        made = convert_tflite(model.build([whole], [parts[-1]]), name="demo")
+    assert len({node.name for node in made.graph.node}) == len(made.graph.node) > many
+
+
+def test_scales_cannot_claim_all_memory(tiny_model):
+    """Integers of one byte become numbers of four: a file cannot have that done without end."""
+    model = tiny_model()
+    stored = np.ones(1 << 18, np.int8).reshape(1 << 12, 1, 1, 64)
+    filters = model.add(stored.shape, stored, kind="INT8", scale=0.5)
+    picture = model.add([1, 1, 1, 64])
+    made = [model.add([1, 1, 1, 1 << 12]) for _ in range(100)]
+    for index in made:
+        model.op("CONV_2D", [picture, filters], [index], "Conv2D", strideH=1, strideW=1)
+    source = model.build([picture], made[:1])
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadModelFile, match="more memory than"):
+            convert_tflite(source, name="demo")
+        assert tracemalloc.get_traced_memory()[1] < 100 * len(source)
     finally:
         tracemalloc.stop()
 

@@ -27,7 +27,7 @@ def test_fused_activation_that_is_not_known_is_named(tiny_model, activation):
         convert_tflite(model.build([left, right], [made]), name="demo")
 
 
-def test_integer_weights_and_pictures_are_refused(tiny_model):
+def test_integer_weights_and_pictures_without_a_scale_are_refused(tiny_model):
     model = tiny_model()
     picture, made = model.add([1, 4, 4, 3]), model.add([1, 4, 4, 2])
     filters = model.add([2, 1, 1, 3], np.ones(6, np.int8), kind="INT8")
@@ -65,3 +65,30 @@ def test_convolution_that_contradicts_itself(tiny_model, change, why):
     model.op("CONV_2D", [picture, filters], [made], "Conv2D", **settings)
     with pytest.raises(BadModelFile, match=f"op 0 CONV_2D: .*{why}"):
         convert_tflite(model.build([picture], [made]), name="demo")
+
+
+@pytest.mark.parametrize("alpha", [np.nan, np.inf])
+def test_leaky_relu_that_cannot_be_meant(tiny_model, alpha):
+    model = tiny_model()
+    taken, made = model.add([1, 4]), model.add([1, 4])
+    model.op("LEAKY_RELU", [taken], [made], "LeakyRelu", alpha=alpha)
+    with pytest.raises(BadModelFile, match="op 0 LEAKY_RELU: its factor below 0"):
+        convert_tflite(model.build([taken], [made]), name="demo")
+
+
+@pytest.mark.parametrize("kind", ["LEAKY_RELU", "SUB", "DIV", "PACK", "UNPACK"])
+def test_operation_without_its_settings(tiny_model, kind):
+    model = tiny_model()
+    left, right, made = (model.add([1, 4]) for _ in range(3))
+    model.op(kind, [left, right], [made])
+    with pytest.raises(BadModelFile, match=f"op 0 {kind} lacks its settings"):
+        convert_tflite(model.build([left, right], [made]), name="demo")
+
+
+@pytest.mark.parametrize("kind", ["SUB", "DIV"])
+def test_operands_that_do_not_fit(tiny_model, kind):
+    model = tiny_model()
+    left, right, made = model.add([1, 4]), model.add([1, 3]), model.add([1, 4])
+    model.op(kind, [left, right], [made], kind.title())
+    with pytest.raises(BadModelFile, match=f"op 0 {kind}: the shapes"):
+        convert_tflite(model.build([left, right], [made]), name="demo")
