@@ -51,7 +51,7 @@ setup(
     packages=list(packages()),
     package_dir=packages(),
     package_data={
-        "faceguard.configs": ["*.yaml"],
+        "faceguard.configs": ["*.yaml", "golden.jpg"],
         **{f"faceguard.{f}": ["py.typed"] for f in FLOORS},
     },
     install_requires=[
@@ -91,11 +91,17 @@ setup(
         ],
     },
     entry_points={
-        "console_scripts": ["faceguard = faceguard.edge.cli:main"],
+        "console_scripts": [
+            "faceguard = faceguard.edge.cli:main",
+            "convert-engine = faceguard.edge.cli:convert_engine",
+        ],
         "faceguard.commands": [
             "redact = faceguard.edge.commands.redact",
             "doctor = faceguard.edge.commands.doctor",
             "models = faceguard.convert.commands.models",
+            "convert-engine = faceguard.convert.commands.convert_engine",
+            "engines = faceguard.convert.commands.engines",
+            "selftest = faceguard.convert.commands.selftest",
         ],
     },
     classifiers=[

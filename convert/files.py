@@ -10,13 +10,16 @@ from pathlib import Path
 from faceguard.engines.errors import OutputError
 from faceguard.engines.sync import sync
 
+ELSEWHERE = "set XDG_DATA_HOME to a folder that is"
+
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path, *, elsewhere: str = ELSEWHERE) -> Iterator[None]:
     """Turns what the system says about a write into one clear line.
 
     Args:
         folder: Where the block writes, for the message.
+        elsewhere: How to name another place, for the message.
 
     Raises:
         OutputError: The disk is full, or the folder cannot be written.
@@ -24,18 +27,15 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise output_error(folder, error) from error
+        raise output_error(folder, error, elsewhere=elsewhere) from error
 
 
-def output_error(folder: Path, error: OSError) -> OutputError:
+def output_error(folder: Path, error: OSError, *, elsewhere: str = ELSEWHERE) -> OutputError:
     """The error to raise for a failed write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"{folder}: the disk is full; free some space and pull again")
+        return OutputError(f"{folder}: the disk is full; free some space and try again")
     reason = error.strerror or type(error).__name__
-    return OutputError(
-        f"{folder}: cannot be written ({reason}); make it writable, "
-        "or set XDG_DATA_HOME to a folder that is"
-    )
+    return OutputError(f"{folder}: cannot be written ({reason}); make it writable, or {elsewhere}")
 
 
 def publish(draft: Path, final: Path) -> None:

@@ -38,20 +38,30 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: ends the same way as Ctrl-C, cleaning up, with its own exit code."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def convert_engine() -> int:
+    """The program `convert-engine`, which is a command under its own name.
+
+    Returns:
+        The exit code; see `main`.
+    """
+    return main(["convert-engine", *sys.argv[1:]], program="convert-engine")
+
+
+def main(arguments: Sequence[str] | None = None, *, program: str = "faceguard") -> int:
     """Runs one command.
 
     Args:
         arguments: What follows the program's name; `sys.argv[1:]` when None.
+        program: What the user called: `faceguard`, or a command that is a program of its own.
 
     Returns:
         The exit code; `faceguard.engines.errors` lists them. 130 after Ctrl-C, 143 after SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        parser, chosen = _parser(words)
+        parser, chosen = _parser(words, program)
     except FaceguardError as error:
-        _say(f"faceguard: {error}")
+        _say(f"{program}: {error}")
         return error.exit_code
     options = parser.parse_args(words)
     logging.basicConfig(format="faceguard: %(message)s", level=logging.WARNING)
@@ -62,13 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return chosen.run(options)
     except FaceguardError as error:
-        _say(f"faceguard: {error}")
+        _say(f"{program}: {error}")
         return error.exit_code
     except Terminated:
-        _say("faceguard: stopped")
+        _say(f"{program}: stopped")
         return EXIT_TERMINATED
     except KeyboardInterrupt:
-        _say("faceguard: interrupted")
+        _say(f"{program}: interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has left (`| head`); say nothing more on it.
@@ -78,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, before)
 
 
-def _parser(words: list[str]) -> tuple[argparse.ArgumentParser, Command | None]:
+def _parser(words: list[str], program: str) -> tuple[argparse.ArgumentParser, Command | None]:
     """Builds the parser, loading only the command that was asked for where one was."""
     parser = argparse.ArgumentParser(
         prog="faceguard", description="Covers every face before a picture leaves the device."
@@ -100,7 +110,10 @@ def _parser(words: list[str]) -> tuple[argparse.ArgumentParser, Command | None]:
             if name == asked:
                 raise MissingPackage(_missing(name, error)) from error
             continue
-        command.add_arguments(group.add_parser(name, help=command.HELP, description=command.HELP))
+        own = program if name == program else f"{parser.prog} {name}"
+        command.add_arguments(
+            group.add_parser(name, prog=own, help=command.HELP, description=command.HELP)
+        )
         if name == asked:
             chosen = command
     return parser, chosen

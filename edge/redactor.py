@@ -25,7 +25,7 @@ from faceguard.engines.catalogue import Entry, Scores, read_catalogue
 from faceguard.engines.closing import Closing
 from faceguard.engines.detectors import Detector, open_detector
 from faceguard.engines.errors import InputError, UsageError
-from faceguard.engines.store import find_engine
+from faceguard.engines.store import find_graph
 from faceguard.engines.types import U8
 
 # Pages and single pictures have nothing to do with one another.
@@ -149,7 +149,7 @@ class Redactor(Closing):
         self._opened: dict[bool, Detector] = {}
         self._opening = threading.Lock()
         if finder is None:
-            find_engine(self._entry.name, catalogue=self._catalogue)
+            find_graph(self._entry.name, catalogue=self._catalogue)
 
     def array(self, pixels: U8) -> U8:
         """Covers the faces of one picture in memory.

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from faceguard.engines.errors import ModelUnknown, UsageError
+from faceguard.engines.yaml_file import validated, why
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from typing_extensions import Self
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -227,60 +225,5 @@ def read_catalogue(path: Path | None = None) -> Catalogue:
     try:
         text = source.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{where}: the catalogue cannot be read: {_plain(error)}") from error
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        spot = f"{where}:{mark.line + 1}" if mark else where
-        reason = getattr(error, "problem", None) or _plain(error)
-        raise UsageError(f"{spot}: not YAML: {reason}") from error
-    double = _double_key(tree)
-    if double is not None:
-        raise UsageError(f"{where}:{double[0]}: {double[1]}: stands there twice; keep one")
-    try:
-        return Catalogue.model_validate(raw)
-    except ValidationError as error:
-        found = error.errors()
-        keys = found[0]["loc"]
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        reason = found[0]["msg"].removeprefix("Value error, ")
-        spot = ".".join(map(str, keys)) or "catalogue"
-        raise UsageError(f"{where}:{_line_of(tree, keys)}: {spot}: {reason}{more}") from error
-
-
-def _double_key(node: yaml.Node | None) -> tuple[int, str] | None:
-    """The first key that a mapping holds twice; YAML itself would silently take the later one."""
-    if isinstance(node, yaml.SequenceNode):
-        inner: Sequence[yaml.Node] = node.value
-    elif isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                return key.start_mark.line + 1, str(key.value)
-            seen.add(key.value)
-        inner = [value for _, value in node.value]
-    else:
-        return None
-    return next((found for found in map(_double_key, inner) if found), None)
-
-
-def _line_of(node: yaml.Node | None, keys: Sequence[int | str]) -> int:
-    """The line that a path of keys leads to, or comes nearest to."""
-    line = node.start_mark.line + 1 if node is not None else 1
-    for wanted in keys:
-        if isinstance(node, yaml.SequenceNode) and isinstance(wanted, int):
-            node = node.value[wanted] if wanted < len(node.value) else None
-            line = node.start_mark.line + 1 if node is not None else line
-        elif isinstance(node, yaml.MappingNode):
-            pair = next((pair for pair in node.value if pair[0].value == wanted), None)
-            if pair is None:
-                break
-            line, node = pair[0].start_mark.line + 1, pair[1]
-    return line
-
-
-def _plain(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or " ".join(str(error).split())
-    return text or type(error).__name__
+        raise UsageError(f"{where}: the catalogue cannot be read: {why(error)}") from error
+    return validated(text, where, Catalogue)

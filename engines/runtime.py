@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from faceguard.engines.types import Array, TensorSpec
 
+ENGINE_SUFFIXES = (".engine", ".plan")
+
 
 class Runtime(Closing, Protocol):
     """One loaded engine.
@@ -77,12 +79,14 @@ def open_runtime(path: Path, *, threads: int = 0) -> Runtime:
     """Opens an engine file with the backend that its suffix names.
 
     Args:
-        path: A `.onnx` graph, for ONNX Runtime on the CPU.
-        threads: Threads for one inference; 0 leaves the choice to the backend.
+        path: A `.onnx` graph, for ONNX Runtime on the CPU; or a `.engine` or `.plan` file with its
+            manifest beside it, for TensorRT.
+        threads: Threads for one inference on the CPU; 0 leaves the choice to the backend.
 
     Raises:
-        ModelMissing: There is no such file.
-        ModelCorrupt: The backend cannot read it.
+        ModelMissing: There is no such file, or no manifest beside an engine.
+        ModelCorrupt: Its bytes are not those of its manifest, or the backend cannot read it.
+        EngineStale: It was built for another machine; the message says what to run.
         MissingPackage: The backend is not installed.
         UsageError: No backend runs files of this kind.
     """
@@ -97,6 +101,14 @@ def open_runtime(path: Path, *, threads: int = 0) -> Runtime:
                 "run: pip install 'faceguard-edge[cpu]'"
             ) from error
         return OnnxRuntime(path, threads=threads)
+    if path.suffix in ENGINE_SUFFIXES:
+        from faceguard.engines.machine import read_machine
+        from faceguard.engines.manifest import check_engine
+        from faceguard.engines.trt import TensorRtRuntime
+
+        manifest = check_engine(path, read_machine())
+        return TensorRtRuntime(path, backend=manifest.backend)
     raise UsageError(
-        f"{path}: no runtime opens {path.suffix or 'files without a suffix'!r}; give a .onnx file"
+        f"{path}: no runtime opens {path.suffix or 'files without a suffix'!r}; "
+        "give a .onnx graph or a .engine file"
     )

@@ -19,7 +19,7 @@ from faceguard.engines.catalogue import Catalogue, Entry, read_catalogue
 from faceguard.engines.errors import ModelCorrupt, ModelError, ModelMissing, UsageError
 
 PREPARER = 1
-"""Raised by one with each change of `faceguard.convert.prepare`, so that graphs are made anew."""
+"""Raised by one with each change of `faceguard.convert.pull.prepare`; graphs are then made anew."""
 
 SYSTEM_STORE = Path("/var/lib/faceguard/models")
 
@@ -85,7 +85,7 @@ def search_folders() -> list[Path]:
     return list(dict.fromkeys([*folders, store_folder(), SYSTEM_STORE]))
 
 
-def find_engine(name: str, *, catalogue: Catalogue | None = None) -> Path:
+def find_graph(name: str, *, catalogue: Catalogue | None = None) -> Path:
     """The graph that a runtime loads for a model, its hash checked now.
 
     Args:
@@ -103,7 +103,7 @@ def find_engine(name: str, *, catalogue: Catalogue | None = None) -> Path:
         raise UsageError(
             f"{name} is a {entry.kind}, not a model; `faceguard models list` shows all"
         )
-    return _first_good(entry, lambda folder: _engine_in(entry, folder))
+    return _first_good(entry, lambda folder: _graph_in(entry, folder))
 
 
 def find_file(name: str, *, catalogue: Catalogue | None = None) -> Path:
@@ -134,7 +134,7 @@ def state_of(entry: Entry, catalogue: Catalogue) -> tuple[State, str]:
     try:
         if entry.kind == "sample":
             return State.READY, str(find_file(entry.name, catalogue=catalogue))
-        engine = find_engine(entry.name, catalogue=catalogue)
+        engine = find_graph(entry.name, catalogue=catalogue)
     except ModelCorrupt as error:
         return State.CORRUPT, str(error)
     except ModelMissing as error:
@@ -182,7 +182,7 @@ def _attempt(
         return ModelCorrupt(f"{entry.name}: {error.filename or folder} cannot be read: {reason}")
 
 
-def _engine_in(entry: Entry, folder: Path) -> Path | None:
+def _graph_in(entry: Entry, folder: Path) -> Path | None:
     graph = folder / f"{entry.name}.onnx"
     note = folder / f"{entry.name}.json"
     if not (graph.is_file() and note.is_file()):

@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from benchmarks.parts.truth import data_folder
 from faceguard.engines.errors import ModelMissing
-from faceguard.engines.store import find_engine, find_file
+from faceguard.engines.store import find_graph, find_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,7 +34,7 @@ def engine_path() -> Callable[[str], Path]:
 
     def find(name: str) -> Path:
         try:
-            return find_engine(name)
+            return find_graph(name)
         except ModelMissing as error:
             pytest.skip(str(error))
 

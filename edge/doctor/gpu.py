@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from faceguard.edge.doctor.child import ChildFailed, ask, run_limited
+from faceguard.edge.doctor.child import ask
 from faceguard.edge.doctor.finding import Finding, State
 from faceguard.edge.doctor.jetson import Jetson
+from faceguard.engines.child import ChildFailed, run_limited
 
 _NVIDIA = "0x10de"
 _DISPLAY_CLASS = "0x03"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from faceguard.edge.doctor.finding import Finding, State
+from faceguard.engines.l4t import L4t, parse_l4t, release_text
 
 # First L4T of each JetPack, in rising order (NVIDIA's JetPack archive).
 _JETPACKS = (
@@ -22,7 +22,6 @@ _JETPACKS = (
 )
 _OLDEST_L4T = (36, 4, 0)
 _PYTHON = {"6": (3, 10), "7": (3, 12)}
-_RELEASE = re.compile(r"R(\d+) \(release\), REVISION: (\d+)\.(\d+)")
 _FLASH = "flash JetPack 6.2 or newer with NVIDIA SDK Manager"
 
 
@@ -37,7 +36,7 @@ class Jetson:
     """
 
     model: str
-    l4t: tuple[int, int, int] | None
+    l4t: L4t | None
     jetpack: str | None
 
     @property
@@ -62,15 +61,12 @@ def read_jetson(root: Path = Path("/")) -> Jetson | None:
     """
     # Strings of the device tree end with a NUL byte.
     compatible = _read(root / "proc/device-tree/compatible").split("\0")
-    release = _read(root / "etc/nv_tegra_release")
+    release = release_text(root)
     if not release and not any(name.startswith("nvidia,tegra") for name in compatible):
         return None
     model = _read(root / "proc/device-tree/model").strip("\0 \n") or "NVIDIA Jetson"
-    match = _RELEASE.search(release)
-    if match is None:
-        return Jetson(model, None, None)
-    major, minor, patch = map(int, match.groups())
-    return Jetson(model, (major, minor, patch), _jetpack((major, minor, patch)))
+    l4t = parse_l4t(release)
+    return Jetson(model, l4t, _jetpack(l4t) if l4t else None)
 
 
 def check_jetson(root: Path = Path("/")) -> list[Finding]:
@@ -94,7 +90,7 @@ def check_jetson(root: Path = Path("/")) -> list[Finding]:
     return [Finding("Jetson", State.OK, detail)]
 
 
-def _jetpack(l4t: tuple[int, int, int]) -> str | None:
+def _jetpack(l4t: L4t) -> str | None:
     """The JetPack of this L4T; patches that are newer than the table go with the last before."""
     name = None
     for first, candidate in _JETPACKS:

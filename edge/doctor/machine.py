@@ -11,9 +11,9 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from faceguard.edge.doctor import cgroup
 from faceguard.edge.doctor.finding import Finding, State
 from faceguard.edge.doctor.jetson import Jetson
+from faceguard.engines import cgroup
 
 NEWEST_PYTHON = (3, 13)
 _LEAST_MEMORY = 500e6

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from faceguard.engines.detectors.family import Candidates, Family
     from faceguard.engines.runtime import Runtime
-    from faceguard.engines.types import Array, PixelSource
+    from faceguard.engines.types import Array, PixelSource, TensorSpec
 
 LONG_SIDE_PX = 640
 """Long side of the input where neither the caller nor the family fixes it."""
@@ -48,8 +48,8 @@ class Detector(Closing):
             runtime: The loaded engine.
             family: How to feed and read it.
             score: Lowest score that is given out, over 0 and under 1.
-            long_side: Long side of the input in pixels, for families whose input size is open;
-                LONG_SIDE_PX where it is None. Pictures are made smaller to fit, never larger.
+            long_side: Long side of the input in pixels, where neither family nor engine fixes its
+                size; LONG_SIDE_PX where it is None. Pictures are made smaller to fit, never larger.
             tile: Whether to look at overlapping tiles in full resolution besides the whole.
 
         Raises:
@@ -58,19 +58,21 @@ class Detector(Closing):
         """
         if not 0 < score < 1:
             raise UsageError(f"{family.name}: score {score} is not between 0 and 1")
-        if long_side is not None and family.input_size is not None:
-            width, height = family.input_size
+        if len(runtime.inputs) != 1:
+            names = [spec.name for spec in runtime.inputs]
+            raise ModelCorrupt(f"{family.name}: the engine takes {names}, not one picture")
+        fixed = family.input_size or picture_size(runtime.inputs[0])
+        if long_side is not None and fixed is not None:
+            width, height = fixed
             raise UsageError(f"{family.name}: the input is always {width}x{height}; no long side")
         if long_side is not None and long_side < family.stride:
             raise UsageError(
                 f"{family.name}: a long side of {long_side} px is under one stride, "
                 f"{family.stride} px"
             )
-        if len(runtime.inputs) != 1:
-            names = [spec.name for spec in runtime.inputs]
-            raise ModelCorrupt(f"{family.name}: the engine takes {names}, not one picture")
         self._runtime = runtime
         self._input = runtime.inputs[0].name
+        self._fixed = fixed
         self._long_side = long_side or LONG_SIDE_PX
         self._tile = tile
         self.family = family
@@ -109,16 +111,14 @@ class Detector(Closing):
         self._runtime.close()
 
     def _tile_side(self) -> int:
-        fixed = self.family.input_size
-        return self._long_side if fixed is None else max(*fixed, _LEAST_TILE_PX)
+        return self._long_side if self._fixed is None else max(*self._fixed, _LEAST_TILE_PX)
 
     def _look(self, source: PixelSource, region: Region) -> Detections:
         """The faces of one part of the picture, in source pixels."""
-        fixed = self.family.input_size
         box = (
             Letterbox.long_side(region, self._long_side, self.family.stride)
-            if fixed is None
-            else Letterbox.within(region, *fixed)
+            if self._fixed is None
+            else Letterbox.within(region, *self._fixed)
         )
         outputs = self._runtime.infer({self._input: self.family.tensor(box.fill(source))})
         self._check_finite(outputs)
@@ -148,6 +148,18 @@ class Detector(Closing):
                     f"{self.name}: {name} reach farther than {_FARTHEST_PX:.0f} px; "
                     "the engine is broken, or its precision too low for it"
                 )
+
+
+def picture_size(spec: TensorSpec) -> tuple[int, int] | None:
+    """Width and height of the pictures that an input takes; None where either is open.
+
+    Args:
+        spec: An input (N, 3, H, W) or (N, H, W, 3).
+    """
+    if len(spec.shape) != 4:
+        return None
+    height, width = spec.shape[2:] if spec.shape[1] == 3 else spec.shape[1:3]
+    return None if height is None or width is None else (width, height)
 
 
 def _suppress(found: Candidates, iou: float, box: Letterbox) -> Candidates:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from faceguard.engines.catalogue import read_catalogue
 from faceguard.engines.detectors.blazeface import BlazeFace
 from faceguard.engines.detectors.centerface import CenterFace
-from faceguard.engines.detectors.detector import Detector
+from faceguard.engines.detectors.detector import Detector, picture_size
 from faceguard.engines.detectors.yunet import YuNet
 from faceguard.engines.errors import UsageError
 from faceguard.engines.runtime import open_runtime
-from faceguard.engines.store import find_engine
+from faceguard.engines.store import find_graph
 
 if TYPE_CHECKING:
     from faceguard.engines.catalogue import Catalogue, Entry
     from faceguard.engines.detectors.family import Family
+    from faceguard.engines.runtime import Runtime
 
 
 def family_of(entry: Entry) -> Family:
@@ -62,13 +63,39 @@ def open_detector(
     """
     catalogue = catalogue or read_catalogue()
     entry = catalogue.entry(name)
-    family = family_of(entry)
-    if score is None and entry.score is not None:
-        score = entry.score.keep
-    if long_side is None and entry.input is not None:
-        long_side = entry.input.long_side_px
-    runtime = open_runtime(find_engine(name, catalogue=catalogue), threads=threads)
+    family_of(entry)
+    runtime = open_runtime(find_graph(name, catalogue=catalogue), threads=threads)
+    return detector_on(runtime, entry, score=score, long_side=long_side, tile=tile)
+
+
+def detector_on(
+    runtime: Runtime,
+    entry: Entry,
+    *,
+    score: float | None = None,
+    long_side: int | None = None,
+    tile: bool = False,
+) -> Detector:
+    """The detector of a catalogue entry on an engine that is open already.
+
+    Args:
+        runtime: The engine; closed with the detector, and at once where there is an error.
+        entry: What the engine was made from.
+        score: See `open_detector`.
+        long_side: See `open_detector`; None takes the engine's own size where it has but one.
+        tile: See `open_detector`.
+
+    Raises:
+        UsageError: A value that cannot be meant, or an entry of something else than a detector.
+        ModelCorrupt: The engine does not take one picture.
+    """
     try:
+        family = family_of(entry)
+        if score is None and entry.score is not None:
+            score = entry.score.keep
+        open_size = family.input_size is None and picture_size(runtime.inputs[0]) is None
+        if long_side is None and entry.input is not None and open_size:
+            long_side = entry.input.long_side_px
         return Detector(
             runtime,
             family,

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from faceguard.edge.doctor import cgroup
 from faceguard.edge.doctor.cameras import check_cameras
 from faceguard.edge.doctor.encoders import judge_encoder
 from faceguard.edge.doctor.finding import Finding, State
@@ -26,6 +25,7 @@ from faceguard.edge.doctor.machine import (
     check_python,
     check_system,
 )
+from faceguard.engines import cgroup
 
 NOBODY = 65534
 RELEASE = (

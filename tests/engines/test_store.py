@@ -14,7 +14,7 @@ from faceguard.engines.store import (
     PREPARER,
     Manifest,
     State,
-    find_engine,
+    find_graph,
     find_file,
     search_folders,
     state_of,
@@ -75,7 +75,7 @@ def lay(folder: Path, **changes: object) -> None:
 
 def test_missing_one_names_the_command(folder: Path, catalogue: Catalogue) -> None:
     with pytest.raises(ModelMissing, match="`faceguard models pull face`"):
-        find_engine("face", catalogue=catalogue)
+        find_graph("face", catalogue=catalogue)
     with pytest.raises(ModelMissing, match="`faceguard models pull picture`"):
         find_file("picture", catalogue=catalogue)
     assert state_of(catalogue.entry("face"), catalogue)[0] is State.MISSING
@@ -83,7 +83,7 @@ def test_missing_one_names_the_command(folder: Path, catalogue: Catalogue) -> No
 
 def test_good_one_is_found(folder: Path, catalogue: Catalogue) -> None:
     lay(folder)
-    assert find_engine("face", catalogue=catalogue) == folder / "face.onnx"
+    assert find_graph("face", catalogue=catalogue) == folder / "face.onnx"
     assert state_of(catalogue.entry("face"), catalogue) == (
         State.READY,
         str(folder / "face.onnx"),
@@ -96,7 +96,7 @@ def test_flipped_bit_is_seen(folder: Path, catalogue: Catalogue) -> None:
     lay(folder)
     (folder / "face.onnx").write_bytes(bytes([GRAPH[0] ^ 1]) + GRAPH[1:])
     with pytest.raises(ModelCorrupt, match=r"face\.onnx: sha256 is .* its manifest says .*pull"):
-        find_engine("face", catalogue=catalogue)
+        find_graph("face", catalogue=catalogue)
     (folder / "picture.png").write_bytes(SOURCE[:-1])
     with pytest.raises(ModelCorrupt, match=r"picture\.png: .*the catalogue says"):
         find_file("picture", catalogue=catalogue)
@@ -115,20 +115,20 @@ def test_stale_graph_is_not_used(
 ) -> None:
     lay(folder, **changes)
     with pytest.raises(ModelMissing, match=r"another version of faceguard.*models pull face"):
-        find_engine("face", catalogue=catalogue)
+        find_graph("face", catalogue=catalogue)
 
 
 def test_manifest_that_is_none_is_corrupt(folder: Path, catalogue: Catalogue) -> None:
     lay(folder)
     (folder / "face.json").write_text("{")
     with pytest.raises(ModelCorrupt, match=r"face\.json: not a manifest"):
-        find_engine("face", catalogue=catalogue)
+        find_graph("face", catalogue=catalogue)
 
 
 def test_graph_without_manifest_is_not_ours(folder: Path, catalogue: Catalogue) -> None:
     (folder / "face.onnx").write_bytes(GRAPH)
     with pytest.raises(ModelMissing):
-        find_engine("face", catalogue=catalogue)
+        find_graph("face", catalogue=catalogue)
 
 
 def test_local_folder_comes_first_and_its_bad_file_hides_nothing(
@@ -154,7 +154,7 @@ def test_local_folder_that_is_none_is_told(
 
 def test_sample_is_no_engine_and_unknown_is_unknown(folder: Path, catalogue: Catalogue) -> None:
     with pytest.raises(UsageError, match="picture is a sample"):
-        find_engine("picture", catalogue=catalogue)
+        find_graph("picture", catalogue=catalogue)
     with pytest.raises(ModelUnknown):
         find_file("nobody", catalogue=catalogue)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faceguard.convert.fetch import fetch_url
+from faceguard.convert.pull.fetch import fetch_url
 from faceguard.engines.errors import FetchError, OutputError
 
 BODY = bytes(range(256)) * 1000

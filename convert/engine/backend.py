@@ -1,0 +1,134 @@
+"""The backend's turn: it builds the prepared graph, and what it built is judged."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faceguard.convert.admission import admit
+from faceguard.convert.build.builder import build_engine
+from faceguard.convert.build.progress import open_progress
+from faceguard.convert.build.request import BuildRequest
+from faceguard.convert.build.timing import timing_cache_path
+from faceguard.convert.precision.proof import prove_engine_layers
+from faceguard.engines.engine_store import engines_folder
+from faceguard.engines.onnx import OnnxRuntime
+from faceguard.engines.trt import TensorRtRuntime
+
+if TYPE_CHECKING:
+    from faceguard.convert.accuracy.gate import Accuracy
+    from faceguard.convert.build.request import BuildOutcome
+    from faceguard.convert.engine.prepared import Prepared
+    from faceguard.convert.engine.request import Request
+    from faceguard.engines.runtime import Runtime
+
+_TIMINGS = ".timings"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What the backend made of a graph.
+
+    Attributes:
+        engine: The engine's file.
+        facts: Time and memory that it took.
+        layers: The types of the engine's layers, where they could be looked at.
+        notes: What a user should know, one line each.
+    """
+
+    engine: Path
+    facts: dict[str, Any]
+    layers: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+def build(request: Request, prepared: Prepared, out: Path, *, quiet: bool) -> Built:
+    """Builds an engine from a prepared graph.
+
+    Args:
+        request: What is asked for.
+        prepared: The graph.
+        out: Where the engine is to be written.
+        quiet: Whether to show no progress.
+
+    Raises:
+        NotEnoughMemory: It would not fit into what is free, or did not.
+        BuildFailed: The backend refused, crashed, or took too long.
+        ProofFailed: The engine's layers are not in the precision asked for.
+        OutputError: The engine cannot be written.
+    """
+    if request.backend == "onnx":
+        begun_ns = time.monotonic_ns()
+        shutil.copyfile(prepared.graph, out)
+        return Built(out, {"seconds": round((time.monotonic_ns() - begun_ns) / 1e9, 3)}, {})
+    name = request.source.name
+    need = prepared.need
+    workspace_bytes = admit(need, request.free(), name=name)
+    asked = BuildRequest(
+        graph=prepared.graph,
+        out=out,
+        backend=request.backend,
+        profiles=prepared.profiles,
+        workspace_bytes=workspace_bytes or None,
+        timing_cache=_timings(request),
+        targets=request.targets,
+    )
+    with open_progress(name, quiet=quiet) as progress:
+        outcome = build_engine(asked, timeout_s=request.timeout_s, progress=progress)
+    facts = {
+        "seconds": round(outcome.seconds, 3),
+        "peak_mb": round(outcome.peak_mb, 1),
+        "need_mb": round(need.total_bytes / 1e6, 1),
+        "workspace_mb": round(workspace_bytes / 1e6, 1),
+        "warnings": outcome.warnings,
+    }
+    lowered = 0 < workspace_bytes < need.workspace_bytes
+    notes = [f"built in {outcome.seconds:.1f} s, peak {outcome.peak_mb:.0f} MB"]
+    if lowered:
+        notes.append(f"little memory was free: workspace lowered to {workspace_bytes / 1e6:.0f} MB")
+    return Built(out, facts, _layers(request, prepared, outcome), tuple(notes))
+
+
+def judge(request: Request, prepared: Prepared, engine: Path) -> Accuracy:
+    """Shows the golden pictures to the engine, or where it cannot run here, to its graph.
+
+    Args:
+        request: What was asked for.
+        prepared: The graph, and what the FP32 graph made of the pictures.
+        engine: The engine's file.
+
+    Raises:
+        ProofFailed: It sees other faces, or answers otherwise.
+    """
+    with _opened(request, prepared, engine) as runtime:
+        on = "ONNX Runtime" if isinstance(runtime, OnnxRuntime) else request.backend
+        return prepared.gate.check(request.source.name, prepared.reference, runtime, on)
+
+
+def _opened(request: Request, prepared: Prepared, engine: Path) -> Runtime:
+    gpu = request.machine.gpu
+    here = gpu is not None and (
+        not request.targets or "sm{}{}".format(*gpu.compute_capability) in request.targets
+    )
+    if request.backend == "onnx" or not here:
+        return OnnxRuntime(prepared.graph)
+    return TensorRtRuntime(engine, backend=request.backend)
+
+
+def _timings(request: Request) -> Path | None:
+    if request.timing_cache is not None:
+        return request.timing_cache
+    return timing_cache_path(engines_folder() / _TIMINGS, request.built_for, request.backend)
+
+
+def _layers(request: Request, prepared: Prepared, outcome: BuildOutcome) -> dict[str, Any]:
+    """What the engine's own inspector says; nothing where there is no GPU to ask it on."""
+    if outcome.layers is None:
+        return {}
+    proof = prove_engine_layers(
+        outcome.layers, request.precision, prepared.kept, name=request.source.name
+    )
+    return asdict(proof)

@@ -1,0 +1,87 @@
+"""What would be done, found out by doing all of it but the build."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faceguard.convert.admission import admit
+from faceguard.convert.engine.make import find_made
+from faceguard.convert.engine.prepared import Prepared, prepare_graph
+from faceguard.engines.engine_store import engine_file, engines_folder
+from faceguard.engines.memory import show_bytes
+
+if TYPE_CHECKING:
+    from faceguard.convert.engine.request import Request
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What would be done.
+
+    Attributes:
+        request: What is asked for.
+        prepared: The graph that the engine would be built from; its files are gone.
+        place: Where the engine would be.
+        up_to_date: Whether it is there already.
+        workspace_bytes: What the builder would be given.
+    """
+
+    request: Request
+    prepared: Prepared
+    place: Path
+    up_to_date: bool
+    workspace_bytes: int
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        prepared = self.prepared
+        return {
+            "name": self.request.source.name,
+            "backend": self.request.backend,
+            "precision": self.request.precision,
+            "place": str(self.place),
+            "up_to_date": self.up_to_date,
+            "profiles": {name: str(profile) for name, profile in prepared.profiles.items()},
+            "need": {**asdict(prepared.need), "total_bytes": prepared.need.total_bytes},
+            "free_bytes": self.request.free().bytes,
+            "workspace_bytes": self.workspace_bytes,
+            "precision_proof": asdict(prepared.proof),
+            "kept": [asdict(kept) for kept in prepared.kept],
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        prepared = self.prepared
+        shapes = ", ".join(f"{name}={profile}" for name, profile in prepared.profiles.items())
+        request = self.request
+        done = "is up to date" if self.up_to_date else "would be built"
+        what = f"{request.precision} for {request.backend}"
+        return [
+            f"{request.source.name}: {done}, {what}: {self.place}",
+            f"  shapes: {shapes}",
+            *(f"  {note}" for note in prepared.notes()),
+            f"  memory: {prepared.need}, {show_bytes(request.free().bytes)} is free",
+        ]
+
+
+def rehearse(request: Request, *, say: Callable[[str], None]) -> Rehearsal:
+    """Prepares the graph, looks at the memory, and writes nothing that stays.
+
+    Args:
+        request: What is asked for.
+        say: Told one line for each step that may last.
+
+    Raises:
+        FaceguardError: What would stop the build, too.
+    """
+    found = find_made(request)
+    say(f"{request.source.name}: preparing the {request.precision} graph")
+    with tempfile.TemporaryDirectory(prefix="faceguard-dry-run-") as folder:
+        prepared = prepare_graph(request, Path(folder))
+    workspace = admit(prepared.need, request.free(), name=request.source.name)
+    store = engines_folder() / request.folder_name / engine_file(request.backend)
+    return Rehearsal(request, prepared, request.out or store, found is not None, workspace)

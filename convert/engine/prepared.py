@@ -1,0 +1,162 @@
+"""The graph that an engine is built from: checked, shaped, folded, in the precision asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceguard.convert.accuracy.gate import Gate
+from faceguard.convert.accuracy.golden import Golden, read_pictures, shipped_pictures
+from faceguard.convert.accuracy.looks import Look, Looker, Shown
+from faceguard.convert.accuracy.picture_files import picture_files
+from faceguard.convert.admission import Need, admit, predict
+from faceguard.convert.graph.check import check_graph
+from faceguard.convert.graph.fold import fold
+from faceguard.convert.graph.shapes import resolve_shapes
+from faceguard.convert.onnx_bytes import serialized
+from faceguard.convert.precision.half import to_half
+from faceguard.convert.precision.int8 import to_int8
+from faceguard.convert.precision.policy import Kept
+from faceguard.convert.precision.proof import PrecisionProof, prove
+from faceguard.engines.manifest import InputNote, OutputNote
+from faceguard.engines.onnx import OnnxRuntime
+
+if TYPE_CHECKING:
+    import onnx
+
+    from faceguard.convert.engine.request import Request
+    from faceguard.engines.spec import Profile
+    from faceguard.engines.types import TensorSpec
+
+_MOST_GOLDEN = 50
+_MOST_NOTED = 3
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A graph, ready to be built, and what it is measured by.
+
+    Attributes:
+        graph: Its file.
+        profiles: The shapes of each input.
+        inputs: What it takes.
+        outputs: What it gives.
+        proof: Types of its weights and layers.
+        kept: Layers that stay in single precision, and why.
+        need: The memory that building takes.
+        gate: What the result has to pass.
+        reference: What the FP32 graph makes of the golden pictures.
+    """
+
+    graph: Path
+    profiles: dict[str, Profile]
+    inputs: tuple[InputNote, ...]
+    outputs: tuple[OutputNote, ...]
+    proof: PrecisionProof
+    kept: list[Kept]
+    need: Need
+    gate: Gate
+    reference: list[Look]
+
+    def notes(self) -> list[str]:
+        """What a user should know, one line each."""
+        layers: dict[str, int] = {}
+        for counts in self.proof.layers.values():
+            for kind, count in counts.items():
+                layers[kind] = layers.get(kind, 0) + count
+        stored = ", ".join(f"{held.count} {kind}" for kind, held in self.proof.weights.items())
+        shown = ", ".join(f"{count} in {kind}" for kind, count in layers.items())
+        lines = [f"weighted layers: {shown or 'none'}; stored values: {stored}"]
+        lines += [f"stays in fp32: {kept}" for kept in self.kept[:_MOST_NOTED]]
+        if len(self.kept) > _MOST_NOTED:
+            lines.append(f"stay in fp32: {len(self.kept) - _MOST_NOTED} more, in the manifest")
+        return lines
+
+
+def prepare_graph(request: Request, folder: Path) -> Prepared:
+    """Does all that can be done without the backend.
+
+    Args:
+        request: What is asked for.
+        folder: Where to write the graph.
+
+    Raises:
+        ConvertError: The graph is not sound, holds what the backend does not know, or is not in
+            the precision asked for afterwards.
+        UsageError: Shapes that do not fit the graph.
+        InputError: Pictures that cannot be read.
+        OSError: The folder cannot be written.
+    """
+    name = request.source.name
+    loaded = request.source.load()
+    check_graph(loaded, name=name)  # also for ONNX Runtime: it is to be the engine's graph
+    shaped, profiles = resolve_shapes(loaded, {}, request.wanted_profiles, name=name)
+    folded = fold(shaped)
+    # Looking at the golden pictures takes memory as well, and on the CPU it is all that does.
+    admit(predict(folded, profiles, "fp32", 0, backend="onnx"), request.free(), name=name)
+    plain = folder / "fp32.onnx"
+    plain.write_bytes(serialized(folded))
+    entry = request.source.entry
+    looker = Looker(entry, profiles, request.input_range)
+    pictures = _pictures(request)
+    with OnnxRuntime(plain) as runtime:
+        inputs = tuple(_input_note(spec, profiles[spec.name]) for spec in runtime.inputs)
+        outputs = tuple(_output_note(spec) for spec in runtime.outputs)
+        reference = list(looker.looks(runtime, pictures))
+        final, kept = _in_precision(request, folded, looker, runtime, reference)
+    proof = prove(final, request.precision, kept, name=name)
+    graph = folder / "graph.onnx"
+    graph.write_bytes(serialized(final))
+    sure = entry.score.start if entry is not None and entry.score is not None else None
+    return Prepared(
+        graph,
+        profiles,
+        inputs,
+        outputs,
+        proof,
+        kept,
+        predict(final, profiles, request.precision, backend=request.backend),
+        Gate(looker, pictures, sure, request.precision),
+        reference,
+    )
+
+
+def _pictures(request: Request) -> list[Golden]:
+    pictures = shipped_pictures()
+    if request.golden is not None:
+        files = picture_files(request.golden, what="--golden", most=_MOST_GOLDEN)
+        pictures += read_pictures(files)
+    return pictures
+
+
+def _in_precision(
+    request: Request,
+    folded: onnx.ModelProto,
+    looker: Looker,
+    runtime: OnnxRuntime,
+    reference: list[Look],
+) -> tuple[onnx.ModelProto, list[Kept]]:
+    """The graph in the precision asked for, and the layers that had to stay in FP32."""
+    name = request.source.name
+    if request.precision == "fp16":
+        half = to_half(folded, [look.feeds for look in reference], name=name)
+        return half.model, half.kept
+    if request.precision == "int8":
+        samples = Shown(looker, runtime, request.calibration_files)
+        return to_int8(folded, samples, name=name), []
+    return folded, []
+
+
+def _input_note(spec: TensorSpec, profile: Profile) -> InputNote:
+    return InputNote(
+        name=spec.name,
+        dtype=str(spec.dtype),
+        minimum=profile.minimum,
+        optimum=profile.optimum,
+        maximum=profile.maximum,
+    )
+
+
+def _output_note(spec: TensorSpec) -> OutputNote:
+    return OutputNote(name=spec.name, dtype=str(spec.dtype), shape=spec.shape)

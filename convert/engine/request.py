@@ -1,0 +1,236 @@
+"""What a user asks of the converter, with what a model's catalogue entry adds to it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from faceguard.convert.accuracy.picture_files import picture_files
+from faceguard.convert.build.request import check_targets
+from faceguard.convert.engine.source import Source
+from faceguard.convert.graph.shape_options import ONLY_INPUT, parse_profiles, parse_shapes
+from faceguard.engines.engine_store import folder_name
+from faceguard.engines.errors import MissingPackage, UsageError
+from faceguard.engines.machine import Machine
+from faceguard.engines.manifest import BuiltFor, engine_key
+from faceguard.engines.memory import Free, free_memory
+from faceguard.engines.spec import Backend, Precision, Profile
+from faceguard.engines.wanted import Wanted
+
+CONVERTER = 1
+"""Raised by one with each change of the graphs that `prepared` makes; engines are then made anew.
+
+Versions of packages are not looked at: building every engine again with each update of faceguard
+would cost a device its minutes for nothing.
+"""
+
+TIMEOUT_S = 1800.0
+MOST_CALIBRATION = 200
+UNIT_RANGE = (0.0, 1.0)
+_SMALLEST_PX = 32
+# 16:9 fits into it without padding, as YuNet and CenterFace take multiples of 32.
+_USUAL_RATIO = 0.6
+_TOOLS = ("onnx", "onnxconverter-common", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One engine to be made.
+
+    Attributes:
+        source: What it is made from.
+        backend: What is to run it.
+        precision: What it is to compute in.
+        machine: Where it is to run, unless `targets` says otherwise.
+        profiles: The shapes asked for, by input; `ONLY_INPUT` where no name was given.
+        targets: Compute capabilities, as sm86; tensorrt-rtx only.
+        calibration: Pictures for int8.
+        golden: Further pictures that the result must see as its source does.
+        input_range: What black and white are for a model that is not in the catalogue.
+        memory_limit_bytes: What the build may take at the most; None: what is free.
+        timing_cache: A file for tactics' times; None takes the store's.
+        timeout_s: When the build is given up.
+        force: Whether an engine that stands there is made anew.
+        out: The file to write; None takes the store.
+    """
+
+    source: Source
+    backend: Backend
+    precision: Precision
+    machine: Machine
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    calibration: Path | None = None
+    golden: Path | None = None
+    input_range: tuple[float, float] = UNIT_RANGE
+    memory_limit_bytes: int | None = None
+    timing_cache: Path | None = None
+    timeout_s: float = TIMEOUT_S
+    force: bool = False
+    out: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be meant, or cannot be done here, before anything is begun.
+
+        Raises:
+            UsageError: Options that do not go together.
+            MissingPackage: The backend is not installed, or there is no GPU to build for.
+        """
+        if (self.precision == "int8") != (self.calibration is not None):
+            raise UsageError("--int8, and only it, needs --calibration DIR: a folder of pictures")
+        if self.targets and self.backend != "tensorrt-rtx":
+            raise UsageError(
+                f"--target is for --backend tensorrt-rtx; {self.backend} builds for this machine"
+            )
+        check_targets(self.targets)
+        if self.backend != "onnx":
+            self._check_backend()
+
+    def _check_backend(self) -> None:
+        machine = self.machine
+        if self.backend == "tensorrt" and machine.tensorrt is None:
+            raise MissingPackage(
+                "TensorRT is not installed; on a Jetson run: sudo apt install python3-libnvinfer, "
+                "on a PC: pip install tensorrt; without: --backend tensorrt-rtx or --backend onnx"
+            )
+        if self.backend == "tensorrt-rtx" and machine.tensorrt_rtx is None:
+            raise MissingPackage(
+                "TensorRT for RTX is not installed; run: pip install 'faceguard-edge[rtx]'"
+            )
+        if machine.gpu is None and not self.targets:
+            instead = (
+                "--target sm86 (or another) builds for a GPU elsewhere"
+                if self.backend == "tensorrt-rtx"
+                else "TensorRT builds on the device that is to run the engine"
+            )
+            raise MissingPackage(f"no GPU to build for: {machine.no_gpu}; {instead}")
+
+    @cached_property
+    def wanted_profiles(self) -> dict[str, Profile]:
+        """The shapes asked for; for a catalogue's detector of open size, its usual ones."""
+        entry = self.source.entry
+        if self.profiles or entry is None or entry.input is None:
+            return dict(self.profiles)
+        longest = entry.input.long_side_px
+        if longest is None:
+            return {}
+        multiple = entry.input.multiple_px
+        smallest = max(_SMALLEST_PX, multiple)
+        usual = max(smallest, round(longest * _USUAL_RATIO / multiple) * multiple)
+        shapes = [(1, 3, smallest, smallest), (1, 3, usual, longest), (1, 3, longest, longest)]
+        return {ONLY_INPUT: Profile(*shapes)}
+
+    @cached_property
+    def built_for(self) -> BuiltFor:
+        """What the engine will depend on."""
+        return BuiltFor.by(self.backend, self.machine, self.targets)
+
+    @cached_property
+    def flags(self) -> dict[str, Any]:
+        """Further settings that the engine follows from."""
+        flags: dict[str, Any] = {"converter": CONVERTER}
+        if self.calibration is not None:
+            flags["calibration"] = _digest(self.calibration_files)
+        return flags
+
+    @cached_property
+    def calibration_files(self) -> list[Path]:
+        """The pictures for int8.
+
+        Raises:
+            InputError: There is no such folder, or no picture in it.
+        """
+        if self.calibration is None:
+            return []
+        return picture_files(self.calibration, what="--calibration", most=MOST_CALIBRATION)
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all that the engine follows from."""
+        return engine_key(
+            source_sha256=self.source.sha256,
+            backend=self.backend,
+            precision=self.precision,
+            profiles=self.wanted_profiles,
+            flags=self.flags,
+            built_for=self.built_for,
+        )
+
+    def free(self) -> Free:
+        """Memory that making the engine may take now."""
+        return free_memory().within(self.memory_limit_bytes)
+
+    @property
+    def folder_name(self) -> str:
+        """The engine's folder within a store."""
+        return folder_name(self.source.name, self.precision, self.key)
+
+
+def best_backend(machine: Machine) -> Backend:
+    """What runs engines best here: TensorRT, TensorRT for RTX, or ONNX Runtime on the CPU."""
+    if machine.gpu is None:
+        return "onnx"
+    if machine.tensorrt is not None:
+        return "tensorrt"
+    return "onnx" if machine.tensorrt_rtx is None else "tensorrt-rtx"
+
+
+def request_for(
+    wanted: Wanted,
+    machine: Machine,
+    *,
+    backend: Backend | None = None,
+    targets: tuple[str, ...] = (),
+    timeout_s: float = TIMEOUT_S,
+    force: bool = False,
+) -> Request:
+    """What a line of a configuration asks for.
+
+    Args:
+        wanted: The line.
+        machine: This one.
+        backend: Takes the place of the line's own; None takes that, or the machine's best.
+        targets: Compute capabilities, as sm86; tensorrt-rtx only.
+        timeout_s: When a build is given up.
+        force: Whether to build what is up to date.
+
+    Raises:
+        ModelError: The model is not on this machine, or unknown.
+        UsageError: Shapes that are none, or settings that do not go together.
+        MissingPackage: The backend is not installed.
+    """
+    shapes = parse_shapes([wanted.shape] if wanted.shape else [])
+    profiles = parse_profiles([wanted.profile] if wanted.profile else [])
+    chosen = backend or wanted.backend or best_backend(machine)
+    return Request(
+        source=Source.from_name(wanted.model),
+        backend=chosen,
+        precision=wanted.precision or ("fp32" if chosen == "onnx" else "fp16"),
+        machine=machine,
+        profiles={name: Profile.fixed(shape) for name, shape in shapes.items()} | profiles,
+        targets=targets if chosen == "tensorrt-rtx" else (),
+        calibration=wanted.calibration,
+        timeout_s=timeout_s,
+        force=force,
+    )
+
+
+def tools() -> dict[str, str]:
+    """Versions of the packages that make graphs."""
+    return {
+        name: distribution.version
+        for name in ("faceguard-edge", *_TOOLS)
+        for distribution in distributions(name=name)
+    }
+
+
+def _digest(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

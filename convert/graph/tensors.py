@@ -1,0 +1,291 @@
+"""What can be known of a graph's tensors without running it: types, shapes, who reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from faceguard.engines.spec import Shape
+
+STANDARD = ("", "ai.onnx")
+"""The two spellings of the standard's own domain."""
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+"""The operations whose speed and size a precision is about."""
+
+# Shape inference reads the values of small weights (the target of a Reshape, the axes of a
+# Squeeze); of the large ones it needs type and shape only, and they are not copied for it.
+_SMALL_ELEMENTS = 4096
+
+Side = int | str | None
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """Type and shape of one tensor.
+
+    Attributes:
+        elem: A member of onnx.TensorProto.DataType; 0 where it is not known.
+        shape: A number, a symbol or None for each axis; None where not even the rank is known.
+    """
+
+    elem: int
+    shape: tuple[Side, ...] | None
+
+    @property
+    def fixed(self) -> Shape | None:
+        """The shape where every side of it is a number."""
+        if self.shape is None:
+            return None
+        sides = [side for side in self.shape if isinstance(side, int)]
+        return tuple(sides) if len(sides) == len(self.shape) else None
+
+    @property
+    def nbytes(self) -> int | None:
+        """Its size in memory; None where the shape or the type is open."""
+        shape = self.fixed
+        if shape is None or not self.elem:
+            return None
+        elements = 1
+        for side in shape:
+            elements *= side
+        return elements * bits_of(self.elem) // 8
+
+
+def bits_of(elem: int) -> int:
+    """How many bits an element takes in memory; strings count as a pointer."""
+    if elem in _FOUR_BITS:
+        return 4
+    try:
+        return 8 * int(onnx.helper.tensor_dtype_to_np_dtype(elem).itemsize)
+    except (KeyError, ValueError):
+        return 64
+
+
+_FOUR_BITS = {
+    getattr(onnx.TensorProto, name)
+    for name in ("INT4", "UINT4", "FLOAT4E2M1")
+    if hasattr(onnx.TensorProto, name)
+}
+
+
+def type_of(value: onnx.ValueInfoProto) -> TensorType:
+    """What a graph says of an input, output or value in between."""
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        return TensorType(tensor.elem_type, None)
+    return TensorType(tensor.elem_type, tuple(map(_side, tensor.shape.dim)))
+
+
+def _side(side: onnx.TensorShapeProto.Dimension) -> Side:
+    if side.HasField("dim_value"):
+        return int(side.dim_value)
+    return str(side.dim_param) or None
+
+
+def tensor_types(
+    model: onnx.ModelProto,
+    *,
+    strict: bool = False,
+    inputs: Mapping[str, tuple[Side, ...]] | None = None,
+) -> dict[str, TensorType]:
+    """Infers types and shapes of every tensor of the main graph.
+
+    Args:
+        model: Any graph; it is not changed, and its large weights are not copied.
+        strict: Whether a contradiction is an error or leaves tensors open.
+        inputs: Shapes to assume at inputs in place of what the graph says.
+
+    Returns:
+        By name; tensors of which nothing is known are left out.
+
+    Raises:
+        onnx.shape_inference.InferenceError: With `strict`, the shapes contradict one another.
+    """
+    light = _without_large_weights(model)
+    for value in light.graph.input:
+        if inputs is not None and value.name in inputs:
+            set_shape(value, inputs[value.name])
+    if inputs is not None:
+        # What was inferred for other shapes would be taken for true.
+        del light.graph.value_info[:]
+        for value in light.graph.output:
+            loosen(value)
+    inferred = onnx.shape_inference.infer_shapes(
+        light, check_type=strict, strict_mode=strict, data_prop=True
+    )
+    graph = inferred.graph
+    found = {value.name: type_of(value) for value in graph.value_info}
+    found |= {value.name: type_of(value) for value in [*graph.output, *graph.input]}
+    for weight in model.graph.initializer:
+        found[weight.name] = TensorType(weight.data_type, tuple(weight.dims))
+    return found
+
+
+def _without_large_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    light = onnx.ModelProto(ir_version=max(model.ir_version, 4))
+    light.opset_import.extend(model.opset_import)
+    light.functions.extend(model.functions)
+    graph = light.graph
+    graph.name = model.graph.name
+    graph.node.extend(model.graph.node)
+    graph.value_info.extend(model.graph.value_info)
+    graph.output.extend(model.graph.output)
+    weights = {weight.name for weight in model.graph.initializer}
+    graph.input.extend(value for value in model.graph.input if value.name not in weights)
+    for weight in model.graph.initializer:
+        if elements_of(weight) <= _SMALL_ELEMENTS:
+            graph.initializer.append(weight)
+        else:
+            graph.input.append(
+                onnx.helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims)
+            )
+    return light
+
+
+def elements_of(weight: onnx.TensorProto) -> int:
+    """How many elements a stored tensor has."""
+    count = 1
+    for side in weight.dims:
+        count *= int(side)
+    return count
+
+
+def set_shape(value: onnx.ValueInfoProto, shape: Iterable[Side]) -> None:
+    """Gives an input or output this shape; None leaves an axis open and nameless."""
+    dims = value.type.tensor_type.shape.dim
+    del dims[:]
+    value.type.tensor_type.shape.SetInParent()
+    for side in shape:
+        if isinstance(side, int):
+            dims.add().dim_value = side
+        elif side is None:
+            dims.add()
+        else:
+            dims.add().dim_param = side
+
+
+def loosen(value: onnx.ValueInfoProto) -> None:
+    """Forgets the names of open axes, so that inference may find numbers for them."""
+    kind = type_of(value)
+    if kind.shape is not None:
+        set_shape(value, [side if isinstance(side, int) else None for side in kind.shape])
+
+
+def plain_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """The inputs that a caller feeds: older files list the weights among them."""
+    weights = {weight.name for weight in graph.initializer}
+    return [value for value in graph.input if value.name not in weights]
+
+
+def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The bodies of If, Loop and Scan."""
+    for attribute in node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            yield attribute.g
+        elif attribute.type == onnx.AttributeProto.GRAPHS:
+            yield from attribute.graphs
+
+
+def walk(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Every operation, those in the bodies of others right after their owner."""
+    for node in graph.node:
+        yield node
+        for body in subgraphs(node):
+            yield from walk(body)
+
+
+def captured(node: onnx.NodeProto) -> set[str]:
+    """The tensors outside that the bodies of this operation read."""
+    found: set[str] = set()
+    for body in subgraphs(node):
+        own = {value.name for value in body.input} | {item.name for item in body.initializer}
+        for inner in body.node:
+            found |= ({*inner.input} | captured(inner)) - own
+            own |= {*inner.output}
+        found |= {value.name for value in body.output} - own
+    return found - {""}
+
+
+def reads_of(node: onnx.NodeProto) -> set[str]:
+    """All that an operation reads, in its bodies too."""
+    return ({*node.input} | captured(node)) - {""}
+
+
+def attribute_of(node: onnx.NodeProto, name: str, default: object = None) -> object:
+    """An attribute's value, or what stands for it where it is left out."""
+    for attribute in node.attribute:
+        if attribute.name == name:
+            value: object = onnx.helper.get_attribute_value(attribute)
+            return value
+    return default
+
+
+def int_of(node: onnx.NodeProto, name: str, default: int) -> int:
+    """An attribute that is a whole number."""
+    value = attribute_of(node, name, default)
+    return value if isinstance(value, int) else default
+
+
+def text_of(node: onnx.NodeProto, name: str, default: str) -> str:
+    """An attribute that is a word."""
+    value = attribute_of(node, name, default)
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else default
+
+
+def array_of(weight: onnx.TensorProto) -> npt.NDArray[np.generic]:
+    """A stored tensor's values."""
+    values: npt.NDArray[np.generic] = onnx.numpy_helper.to_array(weight)
+    return values
+
+
+def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """All stored tensors by name: weights, and the values of Constant operations."""
+    found = {weight.name: weight for weight in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.domain in STANDARD:
+            value = constant_value(node)
+            if value is not None:
+                found[node.output[0]] = value
+    return found
+
+
+def constant_value(node: onnx.NodeProto) -> onnx.TensorProto | None:
+    """What a Constant operation holds; None for texts and sparse tensors."""
+    name = node.output[0]
+    for attribute in node.attribute:
+        kind = attribute.name
+        if kind == "value":
+            tensor = onnx.TensorProto()
+            tensor.CopyFrom(attribute.t)
+            tensor.name = name
+            return tensor
+        if kind in ("value_float", "value_floats"):
+            floats = onnx.helper.get_attribute_value(attribute)
+            return onnx.numpy_helper.from_array(np.asarray(floats, np.float32), name)
+        if kind in ("value_int", "value_ints"):
+            ints = onnx.helper.get_attribute_value(attribute)
+            return onnx.numpy_helper.from_array(np.asarray(ints, np.int64), name)
+    return None
+
+
+def label(node: onnx.NodeProto) -> str:
+    """What an operation is called in messages; its first output where it has no name."""
+    return node.name or next((name for name in node.output if name), node.op_type)
+
+
+def copy_of(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that can be changed."""
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    return copied
+
+
+def line_of(error: Exception) -> str:
+    """An error of onnx's in one line of reasonable length."""
+    text = " ".join(str(error).split())
+    return text[:300] or type(error).__name__

@@ -1,0 +1,1 @@
+"""What a device makes of its engines: proven again, and timed."""

@@ -1,0 +1,84 @@
+"""Which engines a configuration asks for: the `engines:` list of a YAML file.
+
+::
+
+    engines:
+      - {model: yunet, precision: fp16, shape: 1x3x384x640}
+      - {model: blazeface-short}
+
+Other keys of the file are not looked at here.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from typing_extensions import Self
+
+from faceguard.engines.errors import UsageError
+from faceguard.engines.spec import Backend, Precision
+from faceguard.engines.yaml_file import validated, why
+
+
+class Wanted(BaseModel):
+    """One engine.
+
+    Attributes:
+        model: Its name in the catalogue.
+        precision: What it computes in; None takes fp16, or on the CPU, which gains nothing by it,
+            fp32.
+        shape: The one shape that it takes, as 1x3x384x640, or None.
+        profile: The shapes that it takes, as MIN,OPT,MAX, or None.
+        backend: What runs it; None takes the best of this machine.
+        calibration: Folder of pictures, for int8.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    precision: Precision | None = None
+    shape: str | None = None
+    profile: str | None = None
+    backend: Backend | None = None
+    calibration: Path | None = None
+
+    @field_validator("shape", "profile", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        # YAML reads 1x3 as text but 640 as a number.
+        return str(value) if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.shape is not None and self.profile is not None:
+            raise ValueError("give shape or profile, not both")
+        if (self.precision == "int8") != (self.calibration is not None):
+            raise ValueError("int8, and only int8, needs calibration: a folder of pictures")
+        return self
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    engines: tuple[Wanted, ...] = Field(min_length=1)
+
+
+def read_wanted(path: Path | None = None) -> tuple[Wanted, ...]:
+    """Reads what a configuration asks for.
+
+    Args:
+        path: The YAML file; None takes `configs/engines.yaml`, which ships with faceguard.
+
+    Raises:
+        UsageError: It cannot be read or does not hold what it should; one line with file, line
+            and key.
+    """
+    where = str(path) if path else "configs/engines.yaml"
+    source = path or resources.files("faceguard.configs") / "engines.yaml"
+    try:
+        text = source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{where}: the configuration cannot be read: {why(error)}") from error
+    return validated(text, where, _File).engines

@@ -1,0 +1,128 @@
+"""The gate: what sees other faces, or answers otherwise, is not published."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from faceguard.convert.accuracy.gate import Gate
+from faceguard.convert.accuracy.golden import Golden, read_pictures, shipped_pictures
+from faceguard.convert.accuracy.looks import Looker
+from faceguard.convert.accuracy.picture_files import picture_files
+from faceguard.engines.catalogue import read_catalogue
+from faceguard.engines.errors import InputError, ProofFailed
+from faceguard.engines.fake import FakeRuntime
+from faceguard.engines.onnx import OnnxRuntime
+from faceguard.engines.spec import Precision, Profile
+from faceguard.engines.store import find_graph
+from faceguard.engines.types import TensorSpec
+
+F32 = npt.NDArray[np.float32]
+SHAPE = (1, 3, 8, 8)
+SPEC = TensorSpec("input", SHAPE, np.dtype(np.float32))
+GIVES = TensorSpec("output", SHAPE, np.dtype(np.float32))
+
+
+def runtime(change: float = 0.0, *, spoil: float | None = None) -> FakeRuntime:
+    rng = np.random.default_rng(3)
+
+    def run(feeds: dict[str, F32]) -> dict[str, F32]:
+        answer = feeds["input"] + rng.normal(0, change, SHAPE).astype(np.float32)
+        if spoil is not None:
+            answer[0, 0, 0, 0] = spoil
+        return {"output": answer}
+
+    return FakeRuntime([SPEC], [GIVES], run)
+
+
+def gate(precision: Precision) -> Gate:
+    looker = Looker(None, {"input": Profile.fixed(SHAPE)}, (0.0, 1.0))
+    return Gate(looker, shipped_pictures(), None, precision)
+
+
+def judged(precision: Precision, result: FakeRuntime) -> object:
+    found = gate(precision)
+    reference = list(found.looker.looks(runtime(), found.pictures))
+    return found.check("m", reference, result, "onnx")
+
+
+def test_the_same_answers_pass() -> None:
+    assert "outputs within 0.0e+00" in str(judged("fp32", runtime()))
+
+
+@pytest.mark.parametrize(
+    ("precision", "small", "large"), [("fp16", 0.01, 0.05), ("int8", 0.05, 0.2)]
+)
+def test_each_precision_has_its_tolerance(precision: Precision, small: float, large: float) -> None:
+    judged(precision, runtime(small))
+    with pytest.raises(ProofFailed, match=r"'output' is off by \d+\.\d% of its range"):
+        judged(precision, runtime(large))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_never_pass(value: float) -> None:
+    with pytest.raises(ProofFailed, match="NaN or infinity"):
+        judged("int8", runtime(spoil=value))
+
+
+def test_grey_colour_and_other_inputs_are_fed() -> None:
+    inputs = [
+        TensorSpec("grey", (1, 1, 4, 6), np.dtype(np.float32)),
+        TensorSpec("colour", (2, 4, 6, 3), np.dtype(np.float32)),
+        TensorSpec("bytes", (1, 4, 6, 3), np.dtype(np.uint8)),
+        TensorSpec("numbers", (5,), np.dtype(np.float32)),
+    ]
+    profiles = {spec.name: Profile.fixed(tuple(map(int, spec.shape))) for spec in inputs}  # type: ignore[arg-type]
+    seen = FakeRuntime(inputs, [GIVES], lambda _: {"output": np.zeros(SHAPE, np.float32)})
+    red = np.zeros((8, 8, 3), np.uint8)
+    red[..., 2] = 255
+    looks = list(Looker(None, profiles, (-1.0, 1.0)).looks(seen, [Golden("red", red)]))
+    feeds = looks[0].feeds
+    assert feeds["colour"][1, 0, 0].tolist() == [1.0, -1.0, -1.0]
+    assert feeds["bytes"][0, 0, 0].tolist() == [255, 0, 0]
+    assert feeds["grey"].shape == (1, 1, 4, 6)
+    assert -1 <= feeds["numbers"].min() < feeds["numbers"].max() <= 1
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("name", ["yunet", "blazeface-short"])
+def test_a_detector_is_judged_by_its_faces(name: str, tmp_path: Path) -> None:
+    entry = read_catalogue().entry(name)
+    assert entry.score is not None
+    found = Gate(Looker(entry, {}, (0, 1)), shipped_pictures(), entry.score.start, "fp16")
+    with OnnxRuntime(find_graph(name)) as graph:
+        reference = list(found.looker.looks(graph, found.pictures))
+        seen = found.check("m", reference, graph, "onnx")
+        assert seen.faces is not None
+        assert seen.faces >= 4
+        assert seen.worst_iou == 1.0
+        assert f"the same {seen.faces} faces" in str(seen)
+
+        def dimmed(feeds: dict[str, F32]) -> dict[str, F32]:
+            return graph.infer({key: value * np.float32(0.02) for key, value in feeds.items()})
+
+        blind = FakeRuntime(graph.inputs, graph.outputs, dimmed)
+        with pytest.raises(ProofFailed, match="shows other faces than in FP32"):
+            found.check("m", reference, blind, "onnx")
+
+
+def test_golden_pictures_are_the_same_each_time() -> None:
+    first, second = shipped_pictures(), shipped_pictures()
+    assert len({picture.name for picture in first}) == len(first) >= 6
+    for ours, theirs in zip(first, second, strict=True):
+        np.testing.assert_array_equal(ours.pixels, theirs.pixels)
+
+
+def test_a_folder_of_pictures(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        picture_files(tmp_path / "none", what="--golden", most=5)
+    with pytest.raises(InputError, match="no picture in it"):
+        picture_files(tmp_path, what="--golden", most=5)
+    (tmp_path / "deep").mkdir()
+    for number in range(10):
+        (tmp_path / "deep" / f"{number}.JPG").write_bytes(b"no picture")
+    found = picture_files(tmp_path, what="--golden", most=5)
+    assert [path.stem for path in found] == ["0", "2", "4", "6", "8"]
+    with pytest.raises(InputError, match="not a picture, or a damaged one"):
+        list(read_pictures(found))

@@ -1,0 +1,118 @@
+"""Where engines lie, and finding the one that is wanted."""
+
+from pathlib import Path
+
+import pytest
+
+from faceguard.engines import engine_store
+from faceguard.engines.engine_store import (
+    engines_folder,
+    find_built,
+    folder_name,
+    stored_engines,
+)
+from faceguard.engines.machine import Machine
+from faceguard.engines.manifest import BuiltFor, EngineManifest
+from faceguard.engines.spec import Precision
+from faceguard.engines.store import sha256_of
+
+BARE = Machine(no_gpu="none")
+KEY = "ab" * 32
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FACEGUARD_ENGINES", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(engine_store, "SYSTEM_ENGINES", tmp_path / "system")
+
+
+def found(precision: Precision, key: str) -> Path | None:
+    built = find_built("yunet", precision, "onnx", key)
+    return None if built is None else built[0]
+
+
+def put(store: Path, *, backend: str = "onnx", data: bytes = b"graph", key: str = KEY) -> Path:
+    folder = store / folder_name("yunet", "fp16", key)
+    folder.mkdir(parents=True)
+    engine = folder / ("engine.onnx" if backend == "onnx" else "engine.engine")
+    engine.write_bytes(data)
+    manifest = EngineManifest(
+        name="yunet",
+        key=key,
+        backend=backend,
+        precision="fp16",
+        file=engine.name,
+        bytes=len(data),
+        sha256=sha256_of(engine),
+        source={},
+        graph_sha256="0" * 64,
+        inputs=(),
+        outputs=(),
+        built_for=BuiltFor(version="10.3.0") if backend == "tensorrt" else BuiltFor(),
+        made="2026-01-01T00:00:00+00:00",
+    )
+    (folder / "manifest.json").write_text(manifest.model_dump_json())
+    return engine
+
+
+def test_the_folder_of_ones_own_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engines_folder() == tmp_path / "cache/faceguard/engines"
+    monkeypatch.setenv("FACEGUARD_ENGINES", str(tmp_path / "named"))
+    assert engines_folder() == tmp_path / "named"
+    monkeypatch.delenv("FACEGUARD_ENGINES")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert engines_folder() == tmp_path / "home/.cache/faceguard/engines"
+    (tmp_path / "system").mkdir()
+    assert engines_folder() == tmp_path / "system"
+
+
+def test_a_service_without_a_home_takes_the_system_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME")
+    assert engines_folder() == tmp_path / "system"
+
+
+def test_an_engine_is_found_in_either_store(tmp_path: Path) -> None:
+    system = put(tmp_path / "system")
+    assert found("fp16", KEY) == system
+    own = put(engines_folder())
+    assert found("fp16", KEY) == own
+    assert found("fp32", KEY) is None
+    assert found("fp16", "cd" * 32) is None
+
+
+def test_a_damaged_one_does_not_hide_a_sound_one(tmp_path: Path) -> None:
+    system = put(tmp_path / "system")
+    put(engines_folder()).write_bytes(b"grap")
+    assert found("fp16", KEY) == system
+    system.write_bytes(b"")
+    assert found("fp16", KEY) is None
+
+
+def test_two_keys_that_begin_alike_are_two_engines() -> None:
+    put(engines_folder())
+    assert found("fp16", KEY[:16] + "0" * 48) is None
+
+
+def test_all_engines_are_listed_with_what_is_wrong() -> None:
+    put(engines_folder())
+    put(engines_folder(), backend="tensorrt", key="cd" * 32)
+    put(engines_folder(), key="ef" * 32).write_bytes(b"")
+    broken = engines_folder() / "broken"
+    broken.mkdir()
+    (broken / "manifest.json").write_text("{")
+    (engines_folder() / ".locks").mkdir()
+    wrong = {stored.folder.name: stored.wrong for stored in stored_engines(BARE)}
+    assert wrong[folder_name("yunet", "fp16", KEY)] is None
+    assert "which is not installed" in str(wrong[folder_name("yunet", "fp16", "cd" * 32)])
+    assert "sha256" in str(wrong[folder_name("yunet", "fp16", "ef" * 32)])
+    assert "not a manifest" in str(wrong["broken"])
+    assert len(wrong) == 4
+
+
+def test_no_store_yet_lists_nothing() -> None:
+    assert list(stored_engines(BARE)) == []
