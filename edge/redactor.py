@@ -25,6 +25,7 @@ from faceguard.engines.catalogue import Entry, Scores, read_catalogue
 from faceguard.engines.closing import Closing
 from faceguard.engines.detectors import Detector, open_detector
 from faceguard.engines.errors import InputError, UsageError
+from faceguard.engines.manifest import check_whole
 from faceguard.engines.store import find_graph
 from faceguard.engines.types import U8
 
@@ -39,10 +40,12 @@ class RedactorSettings:
     """How faces are found and covered.
 
     Attributes:
-        detector: Its name in the catalogue; None takes the catalogue's default.
+        detector: Its name in the catalogue; None takes the engine's, or the catalogue's default.
+        engine: An engine to run it on, as `faceguard engines build` makes them; None takes the
+            pulled model on the CPU.
         score: What a face needs to be believed, 0 to 1; None takes the catalogue's.
-        long_side: Long side of the detector's input in pixels; None takes 1280 for pictures and
-            the catalogue's for video.
+        long_side: Long side of the detector's input in pixels; None takes the engine's where it
+            has but one, else 1280 for pictures and the catalogue's for video.
         tile: Whether to look at pictures in full resolution too, tile by tile.
         detect_every: In video, the detector looks at every n-th frame.
         look_ahead: In video, frames that each one waits for what comes after it; at least until
@@ -56,6 +59,7 @@ class RedactorSettings:
     """
 
     detector: str | None = None
+    engine: Path | None = None
     score: float | None = None
     long_side: int | None = None
     tile: bool = False
@@ -144,11 +148,11 @@ class Redactor(Closing):
         self._finder = finder
         self._style = Style(look=self.settings.look)
         self._catalogue = read_catalogue()
-        self._entry = self._catalogue.entry(self.settings.detector or self._catalogue.default)
+        self._entry = self._catalogue.entry(self._detector_name())
         self._scores = _scores(self._entry, self.settings.score)
         self._opened: dict[bool, Detector] = {}
         self._opening = threading.Lock()
-        if finder is None:
+        if finder is None and self.settings.engine is None:
             find_graph(self._entry.name, catalogue=self._catalogue)
 
     def array(self, pixels: U8) -> U8:
@@ -252,7 +256,9 @@ class Redactor(Closing):
         s = self.settings
         size = self._entry.input
         long_side = s.long_side
-        if not moving and size is not None and size.long_side_px is not None:
+        if s.engine is not None:
+            moving = True  # its memory is on the GPU: one for both
+        elif not moving and size is not None and size.long_side_px is not None:
             long_side = s.long_side or _STILL_LONG_SIDE_PX
         with self._opening:
             if moving not in self._opened:
@@ -262,9 +268,22 @@ class Redactor(Closing):
                     long_side=long_side,
                     threads=int(moving) if s.threads is None else s.threads,
                     tile=s.tile,
+                    engine=s.engine,
                     catalogue=self._catalogue,
                 )
             return self._opened[moving]
+
+    def _detector_name(self) -> str:
+        s = self.settings
+        if s.detector is None and s.engine is not None:
+            built_from = check_whole(s.engine).name
+            if built_from in self._catalogue.entries:
+                return built_from
+            raise UsageError(
+                f"{s.engine}: built from {built_from!r}, which the catalogue does not know; "
+                "say with --detector how to read it"
+            )
+        return s.detector or self._catalogue.default
 
     def _plan(self, info: SourceInfo) -> Plan:
         """How frames of this kind of source are judged."""

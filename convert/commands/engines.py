@@ -153,9 +153,10 @@ def _list(options: argparse.Namespace) -> int:
 
 def _row(engine: Stored) -> str:
     manifest = engine.manifest
-    state = "ready" if engine.wrong is None else f"not for this machine: {engine.wrong}"
     if manifest is None:
         return f"{engine.folder.name}  {engine.wrong}"
+    ready = f"ready: {engine.folder / manifest.file}"
+    state = ready if engine.wrong is None else f"not for this machine: {engine.wrong}"
     shapes = " ".join(_shapes(note.minimum, note.maximum) for note in manifest.inputs)
     return (
         f"{manifest.name}  {manifest.precision}  {manifest.backend}  {shapes}  "

@@ -51,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress, no table")
     faces = parser.add_argument_group("finding faces")
     faces.add_argument("--detector", metavar="NAME", help="see `faceguard models list` (yunet)")
+    faces.add_argument(
+        "--engine",
+        type=Path,
+        metavar="FILE",
+        help="run it on this engine: `faceguard engines list`",
+    )
     faces.add_argument("--score", type=float, help="what a face needs to be believed, 0 to 1")
     faces.add_argument(
         "--detect-size",
@@ -127,6 +133,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--jobs {options.jobs} must be 1 or more")
     settings = RedactorSettings(
         detector=options.detector,
+        engine=options.engine,
         score=options.score,
         long_side=options.detect_size,
         tile=options.tile,

@@ -14,6 +14,8 @@ from faceguard.engines.runtime import open_runtime
 from faceguard.engines.store import find_graph
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from faceguard.engines.catalogue import Catalogue, Entry
     from faceguard.engines.detectors.family import Family
     from faceguard.engines.runtime import Runtime
@@ -41,6 +43,7 @@ def open_detector(
     long_side: int | None = None,
     threads: int = 0,
     tile: bool = False,
+    engine: Path | None = None,
     catalogue: Catalogue | None = None,
 ) -> Detector:
     """Opens a detector by its name in the catalogue; nothing is fetched.
@@ -53,18 +56,21 @@ def open_detector(
         long_side: Long side of the input in pixels; None takes the catalogue's.
         threads: Threads for one inference; 0 leaves the choice to the runtime.
         tile: Whether to look at tiles in full resolution too, for small faces in large pictures.
+        engine: An engine that was built from this model; None takes the pulled graph, which ONNX
+            Runtime runs on the CPU.
         catalogue: The catalogue; None reads the usual one.
 
     Raises:
         ModelUnknown: The catalogue has no such name.
         ModelMissing: The model was not pulled.
         ModelCorrupt: Its file is damaged.
+        EngineStale: The engine was built for another machine.
         UsageError: A value that cannot be meant, or a name of something else than a detector.
     """
     catalogue = catalogue or read_catalogue()
     entry = catalogue.entry(name)
     family_of(entry)
-    runtime = open_runtime(find_graph(name, catalogue=catalogue), threads=threads)
+    runtime = open_runtime(engine or find_graph(name, catalogue=catalogue), threads=threads)
     return detector_on(runtime, entry, score=score, long_side=long_side, tile=tile)
 
 
