@@ -52,7 +52,7 @@ def test_the_manifest_says_which_detector_it_is(engine_path, sample_path, tmp_pa
 @pytest.mark.models
 def test_an_engine_from_an_unknown_model_needs_the_detector_s_name(engine_path, tmp_path):
     engine = put(tmp_path, engine_path("yunet"), "mine")
-    with pytest.raises(UsageError, match="built from 'mine', .* --detector"):
+    with pytest.raises(UsageError, match=r"built from 'mine', .* --detector"):
         Redactor(RedactorSettings(engine=engine))
     Redactor(RedactorSettings(engine=engine, detector="yunet")).close()
 
