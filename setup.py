@@ -65,6 +65,9 @@ setup(
         "cpu": CPU,
         "convert": CONVERT,
         "rtx": RTX,
+        # Runs engines. TensorRT itself comes from apt on a Jetson, from the index on a PC. pycuda
+        # is built on the spot, and needs nvcc on PATH for it.
+        "gpu": ["pycuda>=2024.1"],
         # On JetPack, TensorRT and OpenCV come from apt and are seen through a virtual
         # environment made with --system-site-packages; a wheel of OpenCV beside them would hide
         # the one that was built with GStreamer.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,24 @@ def writing(folder: Path, *, elsewhere: str = ELSEWHERE) -> Iterator[None]:
         yield
     except OSError as error:
         raise output_error(folder, error, elsewhere=elsewhere) from error
+
+
+@contextmanager
+def scratch(prefix: str) -> Iterator[Path]:
+    """A folder for what nobody keeps.
+
+    Args:
+        prefix: How its name begins.
+
+    Raises:
+        OutputError: The disk is full, or there is no folder for such files.
+    """
+    home = Path(os.environ.get("TMPDIR") or os.sep + "tmp")
+    with (
+        writing(home, elsewhere="set TMPDIR to a folder that is"),
+        tempfile.TemporaryDirectory(prefix=prefix) as folder,
+    ):
+        yield Path(folder)
 
 
 def output_error(folder: Path, error: OSError, *, elsewhere: str = ELSEWHERE) -> OutputError:

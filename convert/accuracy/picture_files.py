@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from faceguard.engines.errors import InputError
@@ -20,8 +21,12 @@ def picture_files(folder: Path, *, what: str, most: int) -> list[Path]:
     Raises:
         InputError: There is no such folder, or no picture in it.
     """
-    if not folder.is_dir():
-        raise InputError(f"{what} {folder}: no such folder; name one with pictures")
+    try:
+        os.listdir(folder)  # the search below would pass over what cannot be read
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"{what} {folder}: no such folder; name one with pictures") from error
+    except OSError as error:
+        raise InputError(f"{what} {folder}: cannot be read: {error.strerror}") from error
     found = sorted(
         path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
     )

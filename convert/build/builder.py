@@ -15,6 +15,7 @@ from faceguard.convert.build.request import BuildOutcome, BuildRequest
 from faceguard.convert.build.signals import HeldSignals
 from faceguard.convert.build.wire import Message
 from faceguard.engines import errors
+from faceguard.engines.child import signal_name
 from faceguard.engines.errors import (
     BuildFailed,
     FaceguardError,
@@ -140,7 +141,7 @@ class _Talk:
         if code == 0:
             raise BuildFailed(f"{graph}: the build was stopped from outside; start it again")
         if code is not None and code < 0:
-            how = f"crashed ({_signal_name(-code)})"
+            how = f"crashed ({signal_name(-code)})"
         else:
             how = "hung at its end" if code is None else f"ended with exit code {code}"
         raise BuildFailed(
@@ -207,10 +208,3 @@ def _oom_kills() -> int:
         return 0
     found = re.search(r"^oom_kill (\d+)$", text, re.MULTILINE)
     return int(found.group(1)) if found else 0
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

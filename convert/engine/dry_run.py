@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceguard.convert.admission import admit
-from faceguard.convert.engine.make import find_made
+from faceguard.convert.engine.make import check_place, find_made
 from faceguard.convert.engine.prepared import Prepared, prepare_graph
+from faceguard.convert.files import scratch
 from faceguard.engines.engine_store import engine_file, engines_folder
 from faceguard.engines.memory import show_bytes
 
@@ -78,10 +78,12 @@ def rehearse(request: Request, *, say: Callable[[str], None]) -> Rehearsal:
     Raises:
         FaceguardError: What would stop the build, too.
     """
-    found = find_made(request)
+    if request.out is not None:
+        check_place(request.out)
+    found = None if request.force else find_made(request)
     say(f"{request.source.name}: preparing the {request.precision} graph")
-    with tempfile.TemporaryDirectory(prefix="faceguard-dry-run-") as folder:
-        prepared = prepare_graph(request, Path(folder))
+    with scratch("faceguard-dry-run-") as folder:
+        prepared = prepare_graph(request, folder)
     workspace = admit(prepared.need, request.free(), name=request.source.name)
     store = engines_folder() / request.folder_name / engine_file(request.backend)
     return Rehearsal(request, prepared, request.out or store, found is not None, workspace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import stat
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from faceguard.convert.engine.publish import FILE_ELSEWHERE, STORE_ELSEWHERE, Draft, lock_build
 from faceguard.convert.engine.request import tools
+from faceguard.convert.files import output_error
 from faceguard.engines.engine_store import engine_file, engines_folder, find_built
 from faceguard.engines.errors import ModelError, OutputError, OutputExists
-from faceguard.engines.manifest import EngineManifest, check_whole
+from faceguard.engines.manifest import EngineManifest, check_whole, read_manifest
 from faceguard.engines.store import sha256_of
 
 if TYPE_CHECKING:
@@ -57,8 +59,10 @@ def find_made(request: Request) -> Made | None:
 
     Raises:
         OutputExists: Something else stands at the file that the user names.
+        OutputError: No engine can stand there.
     """
     if request.out is not None:
+        check_place(request.out)
         return _standing(request, request.out)
     found = find_built(request.source.name, request.precision, request.backend, request.key)
     return None if found is None else Made(*found, fresh=False)
@@ -95,7 +99,7 @@ def make_engine(request: Request, *, say: Say, quiet: bool = False) -> Made:
                 return found
             draft = held.enter_context(Draft(store, elsewhere=STORE_ELSEWHERE))
         else:
-            _check_place(request.out)
+            check_place(request.out)
             draft = held.enter_context(Draft(request.out.parent, elsewhere=FILE_ELSEWHERE))
         return _make(request, draft, say=say, quiet=quiet)
 
@@ -108,8 +112,9 @@ def _make(request: Request, draft: Draft, *, say: Say, quiet: bool) -> Made:
     begun_ns = time.monotonic_ns()
     name = request.source.name
     say(f"{name}: preparing the {request.precision} graph")
-    prepared = prepare_graph(request, draft.folder)
-    built = build(request, prepared, draft.folder / engine_file(request.backend), quiet=quiet)
+    with draft.writing():
+        prepared = prepare_graph(request, draft.folder)
+        built = build(request, prepared, draft.folder / engine_file(request.backend), quiet=quiet)
     say(f"{name}: comparing with the FP32 graph")
     accuracy = judge(request, prepared, built.engine)
     manifest = EngineManifest(
@@ -146,20 +151,41 @@ def _make(request: Request, draft: Draft, *, say: Say, quiet: bool) -> Made:
 
 def _standing(request: Request, out: Path) -> Made | None:
     """What stands at the file that the user names: the same engine, nothing, or something else."""
-    if not out.exists():
+    note = out.with_name(f"{out.name}.json")
+    taken = next((path for path in (out, note) if path.exists()), None)
+    if taken is None:
         return None
     try:
-        manifest: EngineManifest | None = check_whole(out)
+        manifest: EngineManifest | None = read_manifest(note)
+        if taken == note:
+            return None  # the paper of an engine that is gone
+        manifest = check_whole(out)
     except ModelError:
         manifest = None
     if manifest is None or manifest.key != request.key:
-        raise OutputExists(f"{out}: something else stands there; use --force to replace it")
+        raise OutputExists(f"{taken}: something else stands there; use --force to replace it")
     return Made(out, manifest, fresh=False)
 
 
-def _check_place(out: Path) -> None:
-    """Before anything is built: can the file be written at all?"""
-    if out.is_dir():
-        raise OutputError(f"{out}: a folder stands there; name a file with -o")
+def check_place(out: Path) -> None:
+    """Before anything is built: can the file be written at all?
+
+    Args:
+        out: What the user names.
+
+    Raises:
+        OutputError: It cannot; nothing that is no plain file is ever replaced.
+    """
+    for path in (out, out.with_name(f"{out.name}.json")) if out.name else (out,):
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise output_error(path, error, elsewhere=FILE_ELSEWHERE) from error
+        if stat.S_ISDIR(mode):
+            raise OutputError(f"{path}: a folder stands there; {FILE_ELSEWHERE}")
+        if not stat.S_ISREG(mode):
+            raise OutputError(f"{path}: no plain file stands there; {FILE_ELSEWHERE}")
     if not out.parent.is_dir():
         raise OutputError(f"{out}: its folder does not exist; make the folder first")

@@ -11,14 +11,21 @@ from faceguard.convert.accuracy.golden import Golden, read_pictures, shipped_pic
 from faceguard.convert.accuracy.looks import Look, Looker, Shown
 from faceguard.convert.accuracy.picture_files import picture_files
 from faceguard.convert.admission import Need, admit, predict
-from faceguard.convert.graph.check import check_graph
+from faceguard.convert.graph.check import (
+    Problem,
+    check_graph,
+    check_sound,
+    first_of,
+    problems,
+)
 from faceguard.convert.graph.fold import fold
 from faceguard.convert.graph.shapes import resolve_shapes
 from faceguard.convert.onnx_bytes import serialized
 from faceguard.convert.precision.half import to_half
 from faceguard.convert.precision.int8 import to_int8
 from faceguard.convert.precision.policy import Kept
-from faceguard.convert.precision.proof import PrecisionProof, prove
+from faceguard.convert.precision.proof import PrecisionProof, prove, unquantized
+from faceguard.engines.errors import UsageError
 from faceguard.engines.manifest import InputNote, OutputNote
 from faceguard.engines.onnx import OnnxRuntime
 
@@ -44,6 +51,7 @@ class Prepared:
         outputs: What it gives.
         proof: Types of its weights and layers.
         kept: Layers that stay in single precision, and why.
+        unread: What TensorRT would not read, in a graph for the CPU.
         need: The memory that building takes.
         gate: What the result has to pass.
         reference: What the FP32 graph makes of the golden pictures.
@@ -55,6 +63,7 @@ class Prepared:
     outputs: tuple[OutputNote, ...]
     proof: PrecisionProof
     kept: list[Kept]
+    unread: list[Problem]
     need: Need
     gate: Gate
     reference: list[Look]
@@ -65,12 +74,16 @@ class Prepared:
         for counts in self.proof.layers.values():
             for kind, count in counts.items():
                 layers[kind] = layers.get(kind, 0) + count
-        stored = ", ".join(f"{held.count} {kind}" for kind, held in self.proof.weights.items())
+        stored = ", ".join(
+            f"{held.count} {kind}" for kind, held in self.proof.weights.items() if held.count
+        )
         shown = ", ".join(f"{count} in {kind}" for kind, count in layers.items())
         lines = [f"weighted layers: {shown or 'none'}; stored values: {stored}"]
         lines += [f"stays in fp32: {kept}" for kept in self.kept[:_MOST_NOTED]]
         if len(self.kept) > _MOST_NOTED:
             lines.append(f"stay in fp32: {len(self.kept) - _MOST_NOTED} more, in the manifest")
+        if self.unread:
+            lines.append(f"TensorRT could not read this graph: {first_of(self.unread)}")
         return lines
 
 
@@ -90,7 +103,10 @@ def prepare_graph(request: Request, folder: Path) -> Prepared:
     """
     name = request.source.name
     loaded = request.source.load()
-    check_graph(loaded, name=name)  # also for ONNX Runtime: it is to be the engine's graph
+    if request.backend == "onnx":
+        check_sound(loaded, name=name)
+    else:
+        check_graph(loaded, name=name)
     shaped, profiles = resolve_shapes(loaded, {}, request.wanted_profiles, name=name)
     folded = fold(shaped)
     # Looking at the golden pictures takes memory as well, and on the CPU it is all that does.
@@ -116,6 +132,7 @@ def prepare_graph(request: Request, folder: Path) -> Prepared:
         outputs,
         proof,
         kept,
+        problems(loaded) if request.backend == "onnx" else [],
         predict(final, profiles, request.precision, backend=request.backend),
         Gate(looker, pictures, sure, request.precision),
         reference,
@@ -142,6 +159,10 @@ def _in_precision(
     if request.precision == "fp16":
         half = to_half(folded, [look.feeds for look in reference], name=name)
         return half.model, half.kept
+    if request.precision == "int8" and request.calibration is None:
+        if not any(node.op_type == "DequantizeLinear" for node in folded.graph.node):
+            raise UsageError(f"{name}: --int8 needs --calibration DIR: a folder of pictures")
+        return folded, unquantized(folded)
     if request.precision == "int8":
         samples = Shown(looker, runtime, request.calibration_files)
         return to_int8(folded, samples, name=name), []

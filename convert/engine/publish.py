@@ -14,7 +14,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from faceguard.convert.files import publish, writing
@@ -49,17 +49,23 @@ class Draft(Closing):
         Raises:
             OutputError: The folder cannot be written.
         """
+        self._home = home
         self._elsewhere = elsewhere
-        self._held = ExitStack()
-        with writing(home, elsewhere=elsewhere), _locked_folder(home / _DRAFTS) as drafts:
-            self._held.callback(_remove, drafts)
-            _clear_stale(drafts)
-            self.folder = drafts / f"{os.getpid()}-{secrets.token_hex(4)}"
-            self.folder.mkdir()
-            self._held.callback(shutil.rmtree, self.folder, ignore_errors=True)
-            lock = os.open(self.folder, os.O_RDONLY)
-            self._held.callback(os.close, lock)
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with ExitStack() as held:
+            with self.writing(), _locked_folder(home / _DRAFTS) as drafts:
+                held.callback(_remove, drafts)
+                _clear_stale(drafts)
+                self.folder = drafts / f"{os.getpid()}-{secrets.token_hex(4)}"
+                self.folder.mkdir()
+                held.callback(shutil.rmtree, self.folder, ignore_errors=True)
+                lock = os.open(self.folder, os.O_RDONLY)
+                held.callback(os.close, lock)
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            self._held = held.pop_all()
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Turns what the system says about a write into the draft into one clear line."""
+        return writing(self._home, elsewhere=self._elsewhere)
 
     def close(self) -> None:
         """Removes what was not published."""
@@ -78,7 +84,7 @@ class Draft(Closing):
         Raises:
             OutputError: The folder cannot be written.
         """
-        with writing(target.parent, elsewhere=self._elsewhere):
+        with self.writing():
             note = self.folder / MANIFEST_NAME
             note.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
             for path in self.folder.iterdir():
@@ -109,7 +115,7 @@ class Draft(Closing):
             OutputError: The folder cannot be written.
         """
         note = target.with_name(f"{target.name}.json")
-        with writing(target.parent, elsewhere=self._elsewhere):
+        with self.writing():
             draft = self.folder / MANIFEST_NAME
             draft.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
             note.unlink(missing_ok=True)

@@ -81,8 +81,8 @@ class Request:
             UsageError: Options that do not go together.
             MissingPackage: The backend is not installed, or there is no GPU to build for.
         """
-        if (self.precision == "int8") != (self.calibration is not None):
-            raise UsageError("--int8, and only it, needs --calibration DIR: a folder of pictures")
+        if self.calibration is not None and self.precision != "int8":
+            raise UsageError(f"--calibration is for --int8; {self.precision} needs none")
         if self.targets and self.backend != "tensorrt-rtx":
             raise UsageError(
                 f"--target is for --backend tensorrt-rtx; {self.backend} builds for this machine"

@@ -214,7 +214,7 @@ class GraphBuilder:
         return self._model
 
     def _without_large_weights(self) -> onnx.ModelProto:
-        """The same graph with large weights as inputs: the checker would copy them three times."""
+        """The same graph with large weights as inputs: the checker would copy them all."""
         light = onnx.ModelProto(
             ir_version=self._model.ir_version, opset_import=self._model.opset_import
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -57,6 +57,31 @@ def check_graph(model: onnx.ModelProto, *, name: str) -> None:
         BadModelFile: It is no sound graph, or its weights lie in another file.
         UnsupportedOp: It holds what TensorRT 10.3 to 11.4 would not read; the first few are named.
     """
+    check_sound(model, name=name)
+    found = problems(model)
+    if found:
+        raise UnsupportedOp(
+            f"{name}: TensorRT cannot read this graph: {first_of(found)}; "
+            "--backend onnx makes a graph for the CPU"
+        )
+
+
+def first_of(found: Sequence[Problem]) -> str:
+    """The first few problems, and how many there are besides, for messages."""
+    more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
+    return "; ".join(map(str, found[:_SHOWN])) + more
+
+
+def check_sound(model: onnx.ModelProto, *, name: str) -> None:
+    """Refuses what no runtime could take.
+
+    Args:
+        model: A graph with all its weights in it.
+        name: The model's name, for messages.
+
+    Raises:
+        BadModelFile: It is no sound graph, or its weights lie in another file.
+    """
     if not model.graph.node:
         raise BadModelFile(f"{name}: no operation in this graph; export the model again")
     _no_outside_weights(model, name)
@@ -66,11 +91,6 @@ def check_graph(model: onnx.ModelProto, *, name: str) -> None:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         raise BadModelFile(f"{name}: no valid graph: {line_of(error)}") from error
-    found = problems(model)
-    if found:
-        shown = "; ".join(map(str, found[:_SHOWN]))
-        more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
-        raise UnsupportedOp(f"{name}: TensorRT cannot read this graph: {shown}{more}")
 
 
 def _no_outside_weights(model: onnx.ModelProto, name: str) -> None:

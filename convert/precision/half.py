@@ -23,6 +23,7 @@ from faceguard.convert.graph.tensors import (
 )
 from faceguard.convert.precision.policy import (
     SET_BY_ATTRIBUTE,
+    TAKES_ANY_TYPE,
     Kept,
     shape_values,
     slots_of,
@@ -151,8 +152,7 @@ class _Caster:
         slots = slots_of(node, self._opset)
         before: list[onnx.NodeProto] = []
         for place, tensor in enumerate(node.input):
-            if tensor not in self._floats or node.op_type == "Cast":
-                # A Cast takes whatever it is given.
+            if tensor not in self._floats or node.op_type in TAKES_ANY_TYPE:
                 continue
             wanted = _HALF if half and slots.inputs[place] else _FLOAT
             node.input[place] = self._as(tensor, wanted, before)

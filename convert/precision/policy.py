@@ -34,9 +34,13 @@ _STEEP = frozenset(["Pow", "Sqrt", "Reciprocal", "Exp", "Log"])
 SET_BY_ATTRIBUTE = frozenset(
     """
     Bernoulli Cast CastLike ConstantOfShape DequantizeLinear EyeLike Multinomial QuantizeLinear
-    RandomNormal RandomNormalLike RandomUniform RandomUniformLike
+    RandomNormal RandomNormalLike RandomUniform RandomUniformLike Shape Size
     """.split()  # noqa: SIM905 - a table, not code
 )
+
+
+TAKES_ANY_TYPE = frozenset(["Cast", "Shape", "Size"])
+"""They take what they are given, so that nothing is cast for them."""
 
 
 @dataclass(frozen=True)

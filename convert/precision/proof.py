@@ -30,7 +30,15 @@ from faceguard.convert.precision.policy import Kept, names_of
 from faceguard.engines.errors import ProofFailed
 from faceguard.engines.spec import Precision
 
-__all__ = ["EngineProof", "PrecisionProof", "Stored", "prove", "prove_engine_layers", "type_name"]
+__all__ = [
+    "EngineProof",
+    "PrecisionProof",
+    "Stored",
+    "prove",
+    "prove_engine_layers",
+    "type_name",
+    "unquantized",
+]
 
 _SHOWN = 3
 _NAMES = {"FLOAT": "fp32", "FLOAT16": "fp16", "BFLOAT16": "bf16", "DOUBLE": "fp64"}
@@ -112,6 +120,15 @@ def prove(
         {value.name: type_name(type_of(value).elem) for value in values},
         excused,
     )
+
+
+def unquantized(model: onnx.ModelProto) -> list[Kept]:
+    """The weighted layers of a graph that do not compute in bytes, where others do."""
+    return [
+        Kept(label(node), node.op_type, "is not quantized in the source")
+        for node, computed in _computed(model)
+        if computed != "int8"
+    ]
 
 
 def _failure(name: str, precision: Precision, wrong: list[str], what: str) -> str:

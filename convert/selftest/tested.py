@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceguard.convert.engine.make import make_engine
 from faceguard.convert.engine.prepared import prepare_graph
+from faceguard.convert.files import scratch
 from faceguard.convert.selftest.speed import Speed, timed
 from faceguard.convert.selftest.trtexec import find_trtexec, trtexec_median_ms
 from faceguard.engines.memory import free_memory
@@ -78,8 +77,8 @@ def selftest(
         FaceguardError: The engine cannot be built, or fails, or sees other faces than FP32.
     """
     made = make_engine(request, say=say, quiet=quiet)
-    with tempfile.TemporaryDirectory(prefix="faceguard-selftest-") as folder:
-        prepared = prepare_graph(request, Path(folder))
+    with scratch("faceguard-selftest-") as folder:
+        prepared = prepare_graph(request, folder)
     before = free_memory().bytes
     say(f"{made.manifest.name}: proving and timing the engine")
     with open_runtime(made.engine) as runtime:

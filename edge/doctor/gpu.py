@@ -74,7 +74,9 @@ def check_tensorrt(root: Path, jetson: Jetson | None) -> list[Finding]:
 def check_pycuda(root: Path, jetson: Jetson | None) -> list[Finding]:
     """Whether Python can load pycuda with the CUDA driver's library, and which."""
     useful = jetson is not None or _has_card(root)
-    return [_module("pycuda", "pycuda", "pip install pycuda" if useful else None)]
+    # It is built on the spot, and finds the CUDA toolkit by its nvcc.
+    mend = "PATH=$PATH:/usr/local/cuda/bin pip install pycuda"
+    return [_module("pycuda", "pycuda", mend if useful else None)]
 
 
 def _module(name: str, probe: str, mend: str | None) -> Finding:
