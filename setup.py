@@ -30,7 +30,6 @@ CPU = [
 ]
 CONVERT = [
     "onnx>=1.16",
-    "onnxconverter-common>=1.14",
     "onnxruntime>=1.19",
     "tflite>=2.18",
 ]

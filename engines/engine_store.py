@@ -35,7 +35,8 @@ def engines_folder() -> Path:
     cache_home = os.environ.get("XDG_CACHE_HOME")
     if cache_home:
         return Path(cache_home) / "faceguard" / "engines"
-    if SYSTEM_ENGINES.is_dir() and os.access(SYSTEM_ENGINES, os.W_OK):
+    # Not `Path.is_dir`: that one raises where a folder above is the service's own.
+    if os.path.isdir(SYSTEM_ENGINES) and os.access(SYSTEM_ENGINES, os.W_OK):  # noqa: PTH112
         return SYSTEM_ENGINES
     home = os.environ.get("HOME")
     # A service user may have no home at all.
@@ -68,7 +69,7 @@ def find_built(
     for store in search_engines():
         engine = store / folder_name(name, precision, key) / engine_file(backend)
         try:
-            if engine.is_file() and (manifest := check_whole(engine)).key == key:
+            if os.access(engine, os.R_OK) and (manifest := check_whole(engine)).key == key:
                 return engine, manifest
         except ModelError:
             continue

@@ -11,15 +11,25 @@ Other keys of the file are not looked at here.
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 from faceguard.engines.errors import UsageError
 from faceguard.engines.spec import Backend, Precision
 from faceguard.engines.yaml_file import validated, why
+
+_SHAPE = "[1-9][0-9]*(x[1-9][0-9]*)*"
+_FORMS = {
+    "shape": (re.compile(f"(.*=)?{_SHAPE}"), "1x3x384x640"),
+    "profile": (
+        re.compile(f"(.*=)?{_SHAPE},{_SHAPE},{_SHAPE}"),
+        "1x3x192x320,1x3x384x640,1x3x640x640",
+    ),
+}
 
 
 class Wanted(BaseModel):
@@ -50,6 +60,15 @@ class Wanted(BaseModel):
         # YAML reads 1x3 as text but 640 as a number.
         return str(value) if isinstance(value, int) else value
 
+    @field_validator("shape", "profile", mode="after")
+    @classmethod
+    def _shapes(cls, value: str | None, info: ValidationInfo) -> str | None:
+        # The rest is for the converter to say; only here the line is known.
+        pattern, example = _FORMS[str(info.field_name)]
+        if value is not None and not pattern.fullmatch(value):
+            raise ValueError(f"{value!r} is none; write it like {example}")
+        return value
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.shape is not None and self.profile is not None:
@@ -59,10 +78,23 @@ class Wanted(BaseModel):
         return self
 
 
-class _File(BaseModel):
+class Configuration(BaseModel):
+    """The part of a configuration that names engines.
+
+    Attributes:
+        engines: At least one.
+    """
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    engines: tuple[Wanted, ...] = Field(min_length=1)
+    engines: tuple[Wanted, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _some(cls, raw: object) -> object:
+        if not isinstance(raw, dict) or not raw.get("engines"):
+            raise ValueError("names no engine; write a list `engines:` of such as {model: yunet}")
+        return raw
 
 
 def read_wanted(path: Path | None = None) -> tuple[Wanted, ...]:
@@ -81,4 +113,4 @@ def read_wanted(path: Path | None = None) -> tuple[Wanted, ...]:
         text = source.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{where}: the configuration cannot be read: {why(error)}") from error
-    return validated(text, where, _File).engines
+    return validated(text, where, Configuration).engines

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from faceguard.engines.errors import InferenceError, ProofFailed
 from faceguard.engines.nms import pairwise_iou
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from faceguard.engines.runtime import Runtime
     from faceguard.engines.spec import Precision
     from faceguard.engines.types import Array
+
+F64 = npt.NDArray[np.float64]
 
 LEAST_IOU = 0.9
 MOST_SCORE_DIFFERENCE = 0.05
@@ -170,8 +173,10 @@ class Gate:
                     )
                 ious.append(iou)
                 scores.append(difference)
+        # Where nobody is seen, the same nobody says nothing.
+        checked = seen if ious else self._judged_by_outputs(name, seen)
         return replace(
-            seen,
+            checked,
             faces=faces,
             worst_iou=min(ious, default=None),
             worst_score=max(scores, default=None),
@@ -206,8 +211,11 @@ def _difference(reference: Sequence[Array], result: Sequence[Array]) -> Differen
     for ours, theirs in zip(reference, result, strict=True):
         if ours.shape != theirs.shape:
             return Difference(np.inf, np.inf, np.inf)
-        wanted = ours.astype(np.float64)
-        delta = np.abs(theirs.astype(np.float64) - wanted)
+        wanted, found = ours.astype(np.float64), theirs.astype(np.float64)
+        # What the model itself gives, such as the logarithm of nothing, is its own affair.
+        wanted, found = _numbers(wanted, found)
+        with np.errstate(invalid="ignore"):
+            delta = np.abs(found - wanted)
         if not np.isfinite(delta).all():
             return Difference(np.inf, np.inf, np.inf)
         largest = max(largest, float(delta.max(initial=0.0)))
@@ -220,3 +228,11 @@ def _difference(reference: Sequence[Array], result: Sequence[Array]) -> Differen
     if rms == 0:
         return Difference(largest, span, 0.0)
     return Difference(largest, span, rms / span if span else np.inf)
+
+
+def _numbers(wanted: F64, found: F64) -> tuple[F64, F64]:
+    """The values without those that are no numbers, where these are the same in both."""
+    odd = ~np.isfinite(wanted)
+    if not odd.any() or not np.array_equal(wanted[odd], found[odd], equal_nan=True):
+        return wanted, found
+    return wanted[~odd], found[~odd]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from faceguard.engines.errors import InputError
@@ -22,7 +21,7 @@ def picture_files(folder: Path, *, what: str, most: int) -> list[Path]:
         InputError: There is no such folder, or no picture in it.
     """
     try:
-        os.listdir(folder)  # the search below would pass over what cannot be read
+        next(folder.iterdir(), None)  # the search below would pass over what cannot be read
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{what} {folder}: no such folder; name one with pictures") from error
     except OSError as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
-from faceguard.convert.commands.telling import Speaker, made_lines
+from faceguard.convert.commands.telling import Speaker, made_lines, seconds, targets
 from faceguard.convert.engine.make import make_engine
 from faceguard.convert.engine.request import TIMEOUT_S, UNIT_RANGE, Request
 from faceguard.convert.engine.source import Kind, Source
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--target",
-        type=_words,
+        type=targets,
         default=(),
         metavar="sm86,...",
         help="GPUs to build for, with tensorrt-rtx",
@@ -74,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timing-cache", type=Path, metavar="FILE", help="timings of earlier builds"
     )
     parser.add_argument(
-        "--timeout", type=_seconds, default=TIMEOUT_S, metavar="S", help="give up after (1800)"
+        "--timeout", type=seconds, default=TIMEOUT_S, metavar="S", help="give up after (1800)"
     )
     parser.add_argument(
         "--golden", type=Path, metavar="DIR", help="further pictures that it must see alike"
@@ -84,7 +85,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_range,
         default=UNIT_RANGE,
         metavar="LOW,HIGH",
-        help="what black and white are to a model that the catalogue does not know (0,1)",
+        help="black and white, to a model that the catalogue does not know: --input-range=-1,1 "
+        "(0,1)",
     )
     parser.add_argument("--force", action="store_true", help="build and replace what stands there")
     parser.add_argument(
@@ -155,12 +157,6 @@ def _source(options: argparse.Namespace) -> Source:
     return Source.from_file(getattr(options, kind), kind)
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(
-        word.strip().lower().replace("sm_", "sm") for word in text.split(",") if word.strip()
-    )
-
-
 def _bytes(text: str) -> int:
     try:
         return parse_bytes(text)
@@ -168,16 +164,13 @@ def _bytes(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is no time limit; give seconds over 0")
-    return value
-
-
 def _range(text: str) -> tuple[float, float]:
-    low, _, high = text.partition(",")
-    span = float(low), float(high)
-    if not span[0] < span[1]:
-        raise argparse.ArgumentTypeError(f"{text}: write LOW,HIGH, such as -1,1")
-    return span
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        low = high = 0.0
+    if not -math.inf < low < high < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no range; write LOW,HIGH, as in --input-range=-1,1"
+        )
+    return low, high

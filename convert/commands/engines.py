@@ -8,13 +8,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from faceguard.convert.commands.telling import Speaker, made_lines, size
+from faceguard.convert.commands.telling import Speaker, made_lines, seconds, size, targets
 from faceguard.convert.engine.make import Made, find_made, make_engine
 from faceguard.convert.engine.request import TIMEOUT_S, Request, request_for
 from faceguard.engines.engine_store import Stored, stored_engines
-from faceguard.engines.errors import FaceguardError, OutputError
+from faceguard.engines.errors import FaceguardError, ModelError, OutputError, UsageError
 from faceguard.engines.machine import read_machine
-from faceguard.engines.spec import BACKENDS, PRECISIONS
+from faceguard.engines.manifest import check_whole
+from faceguard.engines.spec import BACKENDS, PRECISIONS, Precision
 from faceguard.engines.wanted import Wanted, read_wanted
 
 HELP = "Builds the engines that a configuration names, lists them, removes old ones."
@@ -32,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = group.add_parser("list", help="what is built, and whether it runs here")
     listing.add_argument("--json", action="store_true", help="as JSON, for programs")
     listing.set_defaults(act=_list)
-    prune = group.add_parser("prune", help="remove engines that cannot run on this machine")
+    prune = group.add_parser(
+        "prune", help="remove what this machine's GPU cannot run, and what is damaged"
+    )
     prune.set_defaults(act=_prune)
 
 
@@ -44,17 +47,19 @@ def add_wanted(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="a configuration with a list `engines:`"
     )
-    parser.add_argument("--precision", choices=PRECISIONS, help="for models named here (fp16)")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, help="in place of the configuration's, for all"
+    )
     parser.add_argument("--backend", choices=BACKENDS, help="what runs them (best of this machine)")
     parser.add_argument(
         "--target",
-        type=lambda text: tuple(text.split(",")),
+        type=targets,
         default=(),
         metavar="sm86,...",
         help="GPUs to build for, with tensorrt-rtx",
     )
     parser.add_argument(
-        "--timeout", type=float, default=TIMEOUT_S, metavar="S", help="give one up after (1800)"
+        "--timeout", type=seconds, default=TIMEOUT_S, metavar="S", help="give one up after (1800)"
     )
 
 
@@ -64,16 +69,18 @@ def wanted_requests(options: argparse.Namespace, *, force: bool = False) -> list
     Raises:
         FaceguardError: A configuration, model or setting that cannot be used.
     """
+    lines = list(read_wanted(options.config))
     if options.models:
-        # A model's line in the configuration says its shape, where it has one.
-        known = {wanted.model: wanted for wanted in read_wanted(options.config)}
-        lines = [known.get(name, Wanted(model=name)) for name in options.models]
-    else:
-        lines = list(read_wanted(options.config))
+        # A model's lines in the configuration say its shapes, where it has some.
+        named = [
+            [line for line in lines if line.model == name] or [Wanted(model=name)]
+            for name in dict.fromkeys(options.models)
+        ]
+        lines = [line for some in named for line in some]
     if options.precision:
-        lines = [line.model_copy(update={"precision": options.precision}) for line in lines]
+        lines = [_in_precision(line, options.precision) for line in lines]
     machine = read_machine()
-    return [
+    requests = [
         request_for(
             line,
             machine,
@@ -84,6 +91,22 @@ def wanted_requests(options: argparse.Namespace, *, force: bool = False) -> list
         )
         for line in lines
     ]
+    if options.target and not any(request.targets for request in requests):
+        raise UsageError(
+            f"--target is for --backend tensorrt-rtx; here it would be {requests[0].backend}: "
+            "add --backend tensorrt-rtx"
+        )
+    return requests
+
+
+def _in_precision(line: Wanted, precision: Precision) -> Wanted:
+    if precision == "int8" and line.calibration is None:
+        raise UsageError(
+            f"{line.model}: int8 needs pictures; give it a line in a --config with "
+            "`precision: int8` and `calibration: FOLDER`"
+        )
+    calibration = line.calibration if precision == "int8" else None
+    return line.model_copy(update={"precision": precision, "calibration": calibration})
 
 
 def run(options: argparse.Namespace) -> int:
@@ -156,7 +179,7 @@ def _row(engine: Stored) -> str:
     if manifest is None:
         return f"{engine.folder.name}  {engine.wrong}"
     ready = f"ready: {engine.folder / manifest.file}"
-    state = ready if engine.wrong is None else f"not for this machine: {engine.wrong}"
+    state = ready if engine.wrong is None else f"cannot be used here: {engine.wrong}"
     shapes = " ".join(_shapes(note.minimum, note.maximum) for note in manifest.inputs)
     return (
         f"{manifest.name}  {manifest.precision}  {manifest.backend}  {shapes}  "
@@ -170,8 +193,14 @@ def _shapes(least: tuple[int | None, ...], most: tuple[int | None, ...]) -> str:
 
 
 def _prune(_options: argparse.Namespace) -> int:
-    for engine in stored_engines(read_machine()):
+    machine = read_machine()
+    for engine in stored_engines(machine):
         if engine.wrong is None:
+            continue
+        if machine.gpu is None and _is_for_a_gpu(engine):
+            # A driver that hangs must not cost a device all its engines, nor is a builder's
+            # work for GPUs elsewhere stale.
+            sys.stdout.write(f"kept {engine.folder.name}: {engine.wrong}\n")
             continue
         try:
             shutil.rmtree(engine.folder)
@@ -181,3 +210,14 @@ def _prune(_options: argparse.Namespace) -> int:
             ) from error
         sys.stdout.write(f"removed {engine.folder.name}: {engine.wrong}\n")
     return 0
+
+
+def _is_for_a_gpu(engine: Stored) -> bool:
+    """Whether it is whole, and only lacks a GPU to run on."""
+    if engine.manifest is None or engine.manifest.backend == "onnx":
+        return False
+    try:
+        check_whole(engine.folder / engine.manifest.file)
+    except ModelError:
+        return False
+    return True

@@ -6,21 +6,26 @@ import argparse
 import datetime
 import json
 import platform
+import re
+import stat
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from faceguard.convert.commands.engines import add_wanted, wanted_requests
-from faceguard.convert.commands.telling import Speaker
+from faceguard.convert.commands.telling import Speaker, seconds
 from faceguard.convert.engine.publish import FILE_ELSEWHERE
-from faceguard.convert.engine.request import Request, tools
+from faceguard.convert.engine.request import tools
 from faceguard.convert.files import publish, writing
-from faceguard.engines.errors import FaceguardError
+from faceguard.engines.engine_store import engines_folder
+from faceguard.engines.errors import FaceguardError, OutputError
 from faceguard.engines.machine import read_machine
+from faceguard.engines.store import store_folder
 
 HELP = "Builds, proves and times every configured model on this device; writes a report."
 
 _FOR_S = 3.0
+_FOLDERS = re.compile(r"(?<![\w.])/([^/\s:;,'\"]+)/(?:[^/\s:;,'\"]+/)*")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the report (faceguard-selftest-TIME.json in this folder); '-' for stdout",
     )
     parser.add_argument(
-        "--seconds", type=float, default=_FOR_S, metavar="S", help="time each for so long (3)"
+        "--seconds", type=seconds, default=_FOR_S, metavar="S", help="time each for so long (3)"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
 
@@ -56,6 +61,9 @@ def run(options: argparse.Namespace) -> int:
 
     speaker = Speaker(quiet=options.quiet)
     to_stdout = options.out == Path("-")
+    place = options.out or Path(f"faceguard-selftest-{_stamp()}.json")
+    if not to_stdout:
+        _check(place)
     code = 0
     rows = []
     for request in wanted_requests(options):
@@ -63,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
             tested = selftest(request, for_s=options.seconds, say=speaker.say, quiet=options.quiet)
         except FaceguardError as error:
             sys.stderr.write(f"faceguard: {error}\n")
-            rows.append({"name": request.source.name, "error": _without_paths(error, request)})
+            rows.append({"name": request.source.name, "error": str(error)})
             code = code or error.exit_code
             continue
         rows.append(tested.facts())
@@ -80,27 +88,58 @@ def run(options: argparse.Namespace) -> int:
         "tools": tools(),
         "models": rows,
     }
-    text = json.dumps(report, indent=2) + "\n"
+    text = json.dumps(_without_paths(report), indent=2) + "\n"
     if to_stdout:
         sys.stdout.write(text)
     else:
-        place = options.out or Path(f"faceguard-selftest-{_stamp()}.json")
         _write(place, text)
         sys.stdout.write(f"report: {place}\n")
     return code
 
 
-def _write(place: Path, text: str) -> None:
+def _check(place: Path) -> None:
+    """Before minutes of work: can the report be written?"""
     with writing(place.parent, elsewhere=FILE_ELSEWHERE):
-        draft = place.with_name(f".{place.name}.part")
-        draft.write_text(text, encoding="utf-8")
-        publish(draft, place)
+        if stat.S_ISDIR(place.parent.stat().st_mode) and place.is_dir():
+            raise OutputError(f"{place}: a folder stands there; {FILE_ELSEWHERE}")
+        draft = _draft(place)
+        draft.touch()
+        draft.unlink()
+
+
+def _write(place: Path, text: str) -> None:
+    draft = _draft(place)
+    try:
+        with writing(place.parent, elsewhere=FILE_ELSEWHERE):
+            draft.write_text(text, encoding="utf-8")
+            publish(draft, place)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _draft(place: Path) -> Path:
+    return place.with_name(f".{place.name}.part")
 
 
 def _stamp() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
 
 
-def _without_paths(error: FaceguardError, request: Request) -> str:
-    """The error without the folder that the model lies in: it may tell a user's name."""
-    return str(error).replace(str(request.source.path.parent), "...").replace(str(Path.home()), "~")
+def _without_paths(value: object) -> object:
+    """The same without folders in any text: they may tell a user's name."""
+    if isinstance(value, dict):
+        return {key: _without_paths(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_paths(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    # These may hold spaces, so that no pattern would find their end.
+    for folder in (engines_folder(), store_folder(), Path.cwd()):
+        if folder.name:
+            value = value.replace(f"{folder}/", ".../")
+    return _FOLDERS.sub(_hidden, value)
+
+
+def _hidden(found: re.Match[str]) -> str:
+    # The names of some models' layers look like paths, but begin with no folder of this machine.
+    return ".../" if Path("/", found[1]).exists() else found[0]

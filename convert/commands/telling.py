@@ -1,10 +1,16 @@
-"""How the converting commands speak: steps on stderr, results on stdout."""
+"""How the converting commands speak, and words that several of them read.
+
+Steps go to stderr, results to stdout.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from faceguard.convert.engine.make import Made
+
+_MOST_S = 1e6
 
 
 class Speaker:
@@ -30,6 +36,23 @@ def made_lines(made: Made) -> list[str]:
     where = f" {manifest.built_for.version} on {for_whom}" if for_whom else ""
     head = f"{what}{where}, {size(manifest.bytes)}: {made.engine}"
     return [head, *(f"  {note}" for note in made.notes)]
+
+
+def seconds(text: str) -> float:
+    """A time, for options."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < _MOST_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds over 0")
+    return value
+
+
+def targets(text: str) -> tuple[str, ...]:
+    """GPUs to build for, each once, so that equal wishes are equal engines."""
+    words = {word.strip().lower().replace("sm_", "sm") for word in text.split(",")}
+    return tuple(sorted(words - {""}))
 
 
 def size(count: int) -> str:

@@ -13,8 +13,11 @@ from faceguard.convert.build.builder import build_engine
 from faceguard.convert.build.progress import open_progress
 from faceguard.convert.build.request import BuildRequest
 from faceguard.convert.build.timing import timing_cache_path
+from faceguard.convert.onnx_bytes import parsed, serialized
 from faceguard.convert.precision.proof import prove_engine_layers
+from faceguard.convert.precision.rounding import rounded
 from faceguard.engines.engine_store import engines_folder
+from faceguard.engines.errors import FaceguardError
 from faceguard.engines.onnx import OnnxRuntime
 from faceguard.engines.trt import TensorRtRuntime
 
@@ -76,8 +79,13 @@ def build(request: Request, prepared: Prepared, out: Path, *, quiet: bool) -> Bu
         timing_cache=_timings(request),
         targets=request.targets,
     )
-    with open_progress(name, quiet=quiet) as progress:
-        outcome = build_engine(asked, timeout_s=request.timeout_s, progress=progress)
+    try:
+        with open_progress(name, quiet=quiet) as progress:
+            outcome = build_engine(asked, timeout_s=request.timeout_s, progress=progress)
+    except FaceguardError as error:
+        # The draft is gone when anyone reads this.
+        told = str(error).replace(str(prepared.graph), name).replace(str(out), name)
+        raise type(error)(told) from error
     facts = {
         "seconds": round(outcome.seconds, 3),
         "peak_mb": round(outcome.peak_mb, 1),
@@ -109,13 +117,18 @@ def judge(request: Request, prepared: Prepared, engine: Path) -> Accuracy:
 
 
 def _opened(request: Request, prepared: Prepared, engine: Path) -> Runtime:
-    gpu = request.machine.gpu
-    here = gpu is not None and (
-        not request.targets or "sm{}{}".format(*gpu.compute_capability) in request.targets
-    )
-    if request.backend == "onnx" or not here:
+    if request.backend == "onnx":
         return OnnxRuntime(prepared.graph)
-    return TensorRtRuntime(engine, backend=request.backend)
+    gpu = request.machine.gpu
+    if gpu is not None and (
+        not request.targets or "sm{}{}".format(*gpu.compute_capability) in request.targets
+    ):
+        return TensorRtRuntime(engine, backend=request.backend)
+    # ONNX Runtime computes half precision in single on a CPU and hides what a GPU would lose.
+    spelled_out = prepared.graph.with_name("rounded.onnx")
+    graph = parsed(prepared.graph.read_bytes(), name=request.source.name)
+    spelled_out.write_bytes(serialized(rounded(graph)))
+    return OnnxRuntime(spelled_out)
 
 
 def _timings(request: Request) -> Path | None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from faceguard.convert.accuracy.gate import Gate
 from faceguard.convert.accuracy.golden import Golden, read_pictures, shipped_pictures
 from faceguard.convert.accuracy.looks import Look, Looker, Shown
-from faceguard.convert.accuracy.picture_files import picture_files
 from faceguard.convert.admission import Need, admit, predict
 from faceguard.convert.graph.check import (
     Problem,
@@ -25,7 +24,7 @@ from faceguard.convert.precision.half import to_half
 from faceguard.convert.precision.int8 import to_int8
 from faceguard.convert.precision.policy import Kept
 from faceguard.convert.precision.proof import PrecisionProof, prove, unquantized
-from faceguard.engines.errors import UsageError
+from faceguard.engines.errors import ConvertError, InferenceError, UsageError
 from faceguard.engines.manifest import InputNote, OutputNote
 from faceguard.engines.onnx import OnnxRuntime
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from faceguard.engines.spec import Profile
     from faceguard.engines.types import TensorSpec
 
-_MOST_GOLDEN = 50
 _MOST_NOTED = 3
 
 
@@ -119,7 +117,7 @@ def prepare_graph(request: Request, folder: Path) -> Prepared:
     with OnnxRuntime(plain) as runtime:
         inputs = tuple(_input_note(spec, profiles[spec.name]) for spec in runtime.inputs)
         outputs = tuple(_output_note(spec) for spec in runtime.outputs)
-        reference = list(looker.looks(runtime, pictures))
+        reference = _reference(looker, runtime, pictures, name)
         final, kept = _in_precision(request, folded, looker, runtime, reference)
     proof = prove(final, request.precision, kept, name=name)
     graph = folder / "graph.onnx"
@@ -139,11 +137,22 @@ def prepare_graph(request: Request, folder: Path) -> Prepared:
     )
 
 
+def _reference(
+    looker: Looker, runtime: OnnxRuntime, pictures: list[Golden], name: str
+) -> list[Look]:
+    try:
+        return list(looker.looks(runtime, pictures))
+    except InferenceError as error:
+        reason = str(error).rpartition("inference failed: ")[2]
+        raise ConvertError(
+            f"{name}: the model itself fails on golden pictures, in FP32 on ONNX Runtime: {reason}"
+        ) from error
+
+
 def _pictures(request: Request) -> list[Golden]:
     pictures = shipped_pictures()
     if request.golden is not None:
-        files = picture_files(request.golden, what="--golden", most=_MOST_GOLDEN)
-        pictures += read_pictures(files)
+        pictures += read_pictures(request.golden_files)
     return pictures
 
 

@@ -15,10 +15,11 @@ from faceguard.convert.build.request import check_targets
 from faceguard.convert.engine.source import Source
 from faceguard.convert.graph.shape_options import ONLY_INPUT, parse_profiles, parse_shapes
 from faceguard.engines.engine_store import folder_name
-from faceguard.engines.errors import MissingPackage, UsageError
+from faceguard.engines.errors import InputError, MissingPackage, UsageError
 from faceguard.engines.machine import Machine
 from faceguard.engines.manifest import BuiltFor, engine_key
 from faceguard.engines.memory import Free, free_memory
+from faceguard.engines.runtime import ENGINE_SUFFIXES
 from faceguard.engines.spec import Backend, Precision, Profile
 from faceguard.engines.wanted import Wanted
 
@@ -31,11 +32,12 @@ would cost a device its minutes for nothing.
 
 TIMEOUT_S = 1800.0
 MOST_CALIBRATION = 200
+_MOST_GOLDEN = 50
 UNIT_RANGE = (0.0, 1.0)
 _SMALLEST_PX = 32
 # 16:9 fits into it without padding, as YuNet and CenterFace take multiples of 32.
 _USUAL_RATIO = 0.6
-_TOOLS = ("onnx", "onnxconverter-common", "onnxruntime")
+_TOOLS = ("onnx", "onnxruntime", "tflite")
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,12 @@ class Request:
                 f"--target is for --backend tensorrt-rtx; {self.backend} builds for this machine"
             )
         check_targets(self.targets)
+        suffixes = (".onnx",) if self.backend == "onnx" else ENGINE_SUFFIXES
+        if self.out is not None and self.out.suffix not in suffixes and not self.out.is_dir():
+            raise UsageError(
+                f"{self.out}: an engine for {self.backend} is opened by its suffix only; "
+                f"name a file that ends in {' or '.join(suffixes)}"
+            )
         if self.backend != "onnx":
             self._check_backend()
 
@@ -136,6 +144,12 @@ class Request:
         flags: dict[str, Any] = {"converter": CONVERTER}
         if self.calibration is not None:
             flags["calibration"] = _digest(self.calibration_files)
+        # Both are looked at for what half precision can hold, and an engine that was not asked
+        # to see them alike is another one.
+        if self.golden is not None:
+            flags["golden"] = _digest(self.golden_files)
+        if self.input_range != UNIT_RANGE:
+            flags["input_range"] = list(self.input_range)
         return flags
 
     @cached_property
@@ -148,6 +162,17 @@ class Request:
         if self.calibration is None:
             return []
         return picture_files(self.calibration, what="--calibration", most=MOST_CALIBRATION)
+
+    @cached_property
+    def golden_files(self) -> list[Path]:
+        """The user's own pictures that the result must see as its source does.
+
+        Raises:
+            InputError: There is no such folder, or no picture in it.
+        """
+        if self.golden is None:
+            return []
+        return picture_files(self.golden, what="--golden", most=_MOST_GOLDEN)
 
     @cached_property
     def key(self) -> str:
@@ -231,6 +256,9 @@ def tools() -> dict[str, str]:
 
 def _digest(files: list[Path]) -> str:
     digest = hashlib.sha256()
-    for path in files:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    try:
+        for path in files:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from error
     return digest.hexdigest()

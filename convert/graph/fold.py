@@ -292,7 +292,10 @@ def _tell_shapes(model: onnx.ModelProto) -> None:
     """Sides of outputs that folding made known are written down; sides of values in between go."""
     graph = model.graph
     del graph.value_info[:]
-    types = tensor_types(model)
+    try:
+        types = tensor_types(model)
+    except onnx.shape_inference.InferenceError:
+        return
     for value in graph.output:
         said, found = type_of(value).shape, types[value.name].shape
         if said is None or found is None or len(said) != len(found):

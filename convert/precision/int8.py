@@ -26,7 +26,7 @@ from faceguard.convert.graph.fold import fold
 from faceguard.convert.graph.tensors import STANDARD, WEIGHTED, copy_of, label, line_of
 from faceguard.convert.precision.half import name_nodes
 from faceguard.convert.precision.ranges import Feeds
-from faceguard.engines.errors import ConvertError, UsageError
+from faceguard.engines.errors import ConvertError, FaceguardError, UsageError
 
 _PER_CHANNEL_OPSET = 13
 _OPSET = 17
@@ -100,6 +100,8 @@ def to_int8(
                     "QDQKeepRemovableActivations": True,
                 },
             )
+        except FaceguardError:
+            raise  # a picture that cannot be read
         except Exception as error:
             raise ConvertError(
                 f"{name}: ONNX Runtime cannot quantize it: {line_of(error)}"

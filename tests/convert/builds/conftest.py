@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from faceguard.convert.build.progress import Silence
+from faceguard.convert.precision.half import to_half
 
 PATIENCE_S = 30.0
 
@@ -115,12 +115,7 @@ def half_precision(
     def cast(name: str) -> Path:
         made = folder / f"{name}.onnx"
         if not made.exists():
-            from onnxconverter_common.float16 import convert_float_to_float16
-
-            model = onnx.load(engine_path(name))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # it tells each weight below float16's least
-                onnx.save(convert_float_to_float16(model, keep_io_types=True), made)
+            onnx.save(to_half(onnx.load(engine_path(name)), []).model, made)
         return made
 
     return cast
