@@ -21,7 +21,9 @@ def largest_values(
     """The largest magnitude of each single precision tensor of the main graph, over all samples.
 
     The graph runs on ONNX Runtime with two reductions at each tensor, so that numbers come out
-    and not tensors: it takes hardly more memory than the graph by itself.
+    and not tensors. They stand right behind the operation that makes it, and operations run in the
+    order in which they stand; ONNX Runtime's usual order would keep all tensors until the end
+    (CenterFace at 512x512: 300 MB in place of 80).
 
     Args:
         model: A graph in single precision.
@@ -43,21 +45,10 @@ def largest_values(
         for output in node.output
         if output in types and types[output].elem == onnx.TensorProto.FLOAT
     ]
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    del probe.graph.output[:]
-    for place, tensor in enumerate(floats):
-        for kind in ("Max", "Min"):
-            # Without axes and without keepdims: one number, in every opset.
-            node = onnx.helper.make_node(
-                f"Reduce{kind}", [tensor], [f"\0{kind}{place}"], f"\0{kind}{place}", keepdims=0
-            )
-            probe.graph.node.append(node)
-            probe.graph.output.append(
-                onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.FLOAT, [])
-            )
+    probe = _probed(model, floats)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     options.log_severity_level = 4
     found = dict.fromkeys(floats, 0.0)
     try:
@@ -79,3 +70,30 @@ def largest_values(
             f"{name}: ONNX Runtime cannot run it on a calibration picture: {line_of(error)}"
         ) from error
     return found
+
+
+def _probed(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
+    """The graph with the largest and the smallest value of each of these tensors as its outputs."""
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    del probe.graph.node[:]
+    del probe.graph.output[:]
+    places = {tensor: place for place, tensor in enumerate(tensors)}
+    ends: dict[int, list[onnx.ValueInfoProto]] = {}
+    for node in model.graph.node:
+        probe.graph.node.append(node)
+        for tensor in node.output:
+            place = places.get(tensor)
+            if place is None:
+                continue
+            for kind in ("Max", "Min"):
+                # Without axes and without keepdims: one number, in every opset.
+                name = f"\0{kind}{place}"
+                probe.graph.node.append(
+                    onnx.helper.make_node(f"Reduce{kind}", [tensor], [name], name, keepdims=0)
+                )
+                end = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [])
+                ends.setdefault(place, []).append(end)
+    for place in sorted(ends):
+        probe.graph.output.extend(ends[place])
+    return probe
