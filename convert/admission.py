@@ -221,7 +221,8 @@ def admit(need: Need, free: Free, *, name: str, root: Path = Path("/")) -> int:
 
 def _advice(free: Free, wanted: int, root: Path) -> str:
     if not free.shared:
-        return f"raise it to at least {show_bytes(wanted)}"
+        # Rounded up, so that what is then given is enough.
+        return f"raise it to at least {-(-wanted // MIB)} MB"
     holders = largest_holders(root)
     smaller = "build for a smaller --shape"
     return f"stop {' or '.join(map(str, holders))}, or {smaller}" if holders else smaller

@@ -91,10 +91,17 @@ class Configuration(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _some(cls, raw: object) -> object:
-        if not isinstance(raw, dict) or not raw.get("engines"):
-            raise ValueError("names no engine; write a list `engines:` of such as {model: yunet}")
+    def _keys(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            raise ValueError("holds no keys; write a list `engines:` of such as {model: yunet}")
         return raw
+
+    @field_validator("engines", mode="before")
+    @classmethod
+    def _some(cls, value: object) -> object:
+        if not value:
+            raise ValueError("names no engine; write a list of such as {model: yunet}")
+        return value
 
 
 def read_wanted(path: Path | None = None) -> tuple[Wanted, ...]:

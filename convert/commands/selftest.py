@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import platform
 import re
 import stat
@@ -134,7 +135,8 @@ def _without_paths(value: object) -> object:
     if not isinstance(value, str):
         return value
     # These may hold spaces, so that no pattern would find their end.
-    for folder in (engines_folder(), store_folder(), Path.cwd()):
+    home = Path(os.environ.get("HOME") or "/")
+    for folder in (engines_folder(), store_folder(), Path.cwd(), home):
         if folder.name:
             value = value.replace(f"{folder}/", ".../")
     return _FOLDERS.sub(_hidden, value)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from faceguard.engines.runtime import Runtime
 
 _TIMINGS = ".timings"
+_MOST_WARNINGS = 3
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def build(request: Request, prepared: Prepared, out: Path, *, quiet: bool) -> Bu
     notes = [f"built in {outcome.seconds:.1f} s, peak {outcome.peak_mb:.0f} MB"]
     if lowered:
         notes.append(f"little memory was free: workspace lowered to {workspace_bytes / 1e6:.0f} MB")
+    notes += [f"warning: {warning}" for warning in outcome.warnings[:_MOST_WARNINGS]]
     return Built(out, facts, _layers(request, prepared, outcome), tuple(notes))
 
 

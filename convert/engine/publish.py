@@ -155,7 +155,7 @@ def lock_build(store: Path, name: str, *, say: Callable[[str], None], limit_s: f
                 told, first = now, False
             if now - begun > limit_s:
                 raise BuildFailed(
-                    f"{name}: another build of it was not done after {limit_s:.0f} s; "
+                    f"{name}: another build of it was not done after {limit_s:g} s; "
                     "see what it does, or give --timeout more"
                 )
             time.sleep(_LOOK_AGAIN_S)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import distributions
@@ -90,14 +92,23 @@ class Request:
                 f"--target is for --backend tensorrt-rtx; {self.backend} builds for this machine"
             )
         check_targets(self.targets)
+        self._check_out()
+        if self.backend != "onnx":
+            self._check_backend()
+
+    def _check_out(self) -> None:
+        # What cannot even be looked at is told as such when it comes to writing.
+        if self.out is None or os.path.isdir(self.out):  # noqa: PTH112 that one raises
+            return
         suffixes = (".onnx",) if self.backend == "onnx" else ENGINE_SUFFIXES
-        if self.out is not None and self.out.suffix not in suffixes and not self.out.is_dir():
+        if self.out.suffix not in suffixes:
             raise UsageError(
                 f"{self.out}: an engine for {self.backend} is opened by its suffix only; "
                 f"name a file that ends in {' or '.join(suffixes)}"
             )
-        if self.backend != "onnx":
-            self._check_backend()
+        with suppress(OSError):
+            if self.out.samefile(self.source.path):
+                raise UsageError(f"{self.out}: is the model itself; name another file with -o")
 
     def _check_backend(self) -> None:
         machine = self.machine

@@ -45,6 +45,8 @@ def largest_values(
         for output in node.output
         if output in types and types[output].elem == onnx.TensorProto.FLOAT
     ]
+    if not floats:
+        return {}  # in half precision throughout
     probe = _probed(model, floats)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

@@ -1,5 +1,6 @@
 """The gate: what sees other faces, or answers otherwise, is not published."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,10 @@ from faceguard.convert.accuracy.golden import Golden, read_pictures, shipped_pic
 from faceguard.convert.accuracy.looks import Looker
 from faceguard.convert.accuracy.picture_files import picture_files
 from faceguard.engines.catalogue import read_catalogue
-from faceguard.engines.errors import InputError, ProofFailed
+from faceguard.engines.errors import InferenceError, InputError, ProofFailed
 from faceguard.engines.fake import FakeRuntime
 from faceguard.engines.onnx import OnnxRuntime
 from faceguard.engines.spec import Precision, Profile
-from faceguard.engines.store import find_graph
 from faceguard.engines.types import TensorSpec
 
 F32 = npt.NDArray[np.float32]
@@ -87,11 +87,11 @@ def test_grey_colour_and_other_inputs_are_fed() -> None:
 
 @pytest.mark.models
 @pytest.mark.parametrize("name", ["yunet", "blazeface-short"])
-def test_a_detector_is_judged_by_its_faces(name: str, tmp_path: Path) -> None:
+def test_a_detector_is_judged_by_its_faces(engine_path: Callable[[str], Path], name: str) -> None:
     entry = read_catalogue().entry(name)
     assert entry.score is not None
     found = Gate(Looker(entry, {}, (0, 1)), shipped_pictures(), entry.score.start, "fp16")
-    with OnnxRuntime(find_graph(name)) as graph:
+    with OnnxRuntime(engine_path(name)) as graph:
         reference = list(found.looker.looks(graph, found.pictures))
         seen = found.check("m", reference, graph, "onnx")
         assert seen.faces is not None
@@ -126,3 +126,53 @@ def test_a_folder_of_pictures(tmp_path: Path) -> None:
     assert [path.stem for path in found] == ["0", "2", "4", "6", "8"]
     with pytest.raises(InputError, match="not a picture, or a damaged one"):
         list(read_pictures(found))
+
+
+@pytest.mark.models
+def test_a_detector_that_sees_nobody_is_judged_by_its_outputs(
+    engine_path: Callable[[str], Path],
+) -> None:
+    """The same nobody twice would let anything through."""
+    entry = read_catalogue().entry("yunet")
+    nobody = [picture for picture in shipped_pictures() if picture.name == "nobody"]
+    found = Gate(Looker(entry, {}, (0, 1)), nobody, 0.6, "fp16")
+    with OnnxRuntime(engine_path("yunet")) as graph:
+        reference = list(found.looker.looks(graph, nobody))
+        seen = found.check("m", reference, graph, "onnx")
+        assert (seen.faces, seen.worst_iou) == (0, None)
+        assert "the same 0 faces, outputs within 0.0e+00" in str(seen)
+
+        def blind(feeds: dict[str, F32]) -> dict[str, F32]:
+            return {key: value * 0 for key, value in graph.infer(feeds).items()}
+
+        with pytest.raises(ProofFailed, match=r"is off by .* of its range"):
+            found.check("m", reference, FakeRuntime(graph.inputs, graph.outputs, blind), "onnx")
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_what_the_model_itself_gives_without_a_number_is_its_own_affair(odd: float) -> None:
+    found = gate("fp16")
+    reference = list(found.looker.looks(runtime(spoil=odd), found.pictures))
+    seen = found.check("m", reference, runtime(0.01, spoil=odd), "onnx")
+    assert 0 < seen.outputs["output"].rms_share < 0.02
+    assert np.isfinite(seen.outputs["output"].range)
+    with pytest.raises(ProofFailed, match="is off by"):
+        found.check("m", reference, runtime(0.1, spoil=odd), "onnx")
+    for other in (0.5, -odd if np.isinf(odd) else np.inf):
+        with pytest.raises(ProofFailed, match="NaN or infinity"):
+            found.check("m", reference, runtime(0.0, spoil=other), "onnx")
+
+
+def test_another_shape_never_passes() -> None:
+    other = TensorSpec("output", (1, 2, 8, 8), np.dtype(np.float32))
+    cut = FakeRuntime([SPEC], [other], lambda feeds: {"output": feeds["input"][:, :2]})
+    with pytest.raises(ProofFailed, match="has another shape"):
+        judged("fp32", cut)
+
+
+def test_a_result_that_fails_is_refused() -> None:
+    def fail(_: dict[str, F32]) -> dict[str, F32]:
+        raise InferenceError("the GPU fell off the bus")
+
+    with pytest.raises(ProofFailed, match="fp16 fails where FP32 does not: the GPU fell off"):
+        judged("fp16", FakeRuntime([SPEC], [GIVES], fail))

@@ -1,4 +1,4 @@
-"""An engine is made once, found again, and made anew where it is damaged or another is asked for."""
+"""An engine is made once, found again, and made anew where it is damaged or another is wanted."""
 
 from __future__ import annotations
 
@@ -145,6 +145,15 @@ def test_what_is_asked_otherwise_is_another_engine(
 
 
 @needs_rtx
+def test_what_the_backend_warns_of_is_told(store: Path, small: Path, tmp_path: Path) -> None:
+    made = make(ask(small, precision="fp16", timing_cache=tmp_path / "times", **RTX))
+    (warning,) = made.manifest.build["warnings"]
+    assert "keeps no timings" in warning
+    assert f"warning: {warning}" in made.notes
+    assert not (tmp_path / "times").exists()
+
+
+@needs_rtx
 def test_targets_are_told_apart(small: Path) -> None:
     one = ask(small, precision="fp16", **RTX)
     two = ask(small, precision="fp16", backend="tensorrt-rtx", targets=("sm86", "sm89"))
@@ -189,9 +198,7 @@ def test_something_else_at_the_file_s_place_stays_without_force(small: Path, own
         make(ask(small, out=own, precision="fp16"))
 
 
-def test_something_else_at_the_manifest_s_place_stays_without_force(
-    small: Path, own: Path
-) -> None:
+def test_something_else_at_the_manifest_s_place_stays_without_force(small: Path, own: Path) -> None:
     note = own.with_name("mine.onnx.json")
     note.write_text('{"notes": "about my model"}')
     with pytest.raises(OutputExists, match=r"mine\.onnx\.json: something else stands there"):
@@ -200,6 +207,18 @@ def test_something_else_at_the_manifest_s_place_stays_without_force(
     assert make(ask(small, out=own, force=True)).fresh
     own.unlink()  # the manifest of an engine that is gone is in nobody's way
     assert make(ask(small, out=own)).fresh
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_the_model_itself_is_never_replaced(small: Path, own: Path, link: bool) -> None:
+    before = small.read_bytes()
+    out = small
+    if link:
+        own.symlink_to(small)
+        out = own
+    with pytest.raises(UsageError, match="is the model itself; name another file with -o"):
+        ask(small, out=out, force=True)
+    assert small.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -87,9 +87,9 @@ def _half(manifest) -> None:
             counts[kind] = counts.get(kind, 0) + count
     assert counts["fp16"] > 10 * counts.get("fp32", 0)
     assert len(proof["kept"]) == counts.get("fp32", 0)
-    assert proof["weights"]["fp16"]["count"] > 10 * proof["weights"].get("fp32", {"count": 0})[
-        "count"
-    ]
+    assert (
+        proof["weights"]["fp16"]["count"] > 10 * proof["weights"].get("fp32", {"count": 0})["count"]
+    )
     assert set(proof["io"].values()) == {"fp32"}
     assert len(manifest.precision_proof["kept"]) >= len(proof["kept"])
 

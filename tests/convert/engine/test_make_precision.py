@@ -57,9 +57,7 @@ def test_eight_bits_with_rtx(store: Path, small: Path, pictures: Path) -> None:
 @pytest.mark.models
 def test_eight_bits_of_a_detector_see_the_same_faces(store: Path, pictures: Path) -> None:
     shape = {"": Profile.fixed((1, 3, 384, 640))}
-    made = make(
-        ask(model("yunet"), precision="int8", calibration=pictures, profiles=shape)
-    )
+    made = make(ask(model("yunet"), precision="int8", calibration=pictures, profiles=shape))
     assert made.manifest.accuracy["faces"] >= 4
     assert layers(made)["Conv"].keys() == {"int8"}
 
@@ -119,9 +117,7 @@ def test_half_precision_that_is_none_is_refused(
     assert names(store) == set()
 
 
-def test_a_model_that_fails_on_pictures_is_told_as_the_model_s(
-    store: Path, tmp_path: Path
-) -> None:
+def test_a_model_that_fails_on_pictures_is_told_as_the_model_s(store: Path, tmp_path: Path) -> None:
     """Numbers of words go in, and no picture's number is one of its three."""
     table = graphs.weight("table", np.eye(3))
     ends = [
