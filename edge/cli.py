@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Protocol
 
-from faceguard.engines.errors import FaceguardError, MissingPackage
+from faceguard.engines.errors import FaceguardError, MissingPackage, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,9 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "faceguard") 
         return 2
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return chosen.run(options)
+        code = chosen.run(options)
+        sys.stdout.flush()
+        return code
     except FaceguardError as error:
         _say(f"{program}: {error}")
         return error.exit_code
@@ -82,8 +85,20 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "faceguard") 
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has left (`| head`); say nothing more on it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return 0
+    except ModuleNotFoundError as error:
+        # Heavy packages are loaded when they are needed.
+        if (error.name or "").startswith("faceguard"):
+            raise
+        _say(f"{program}: {_missing(words[0], error)}")
+        return MissingPackage.exit_code
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        _say(f"{program}: what it had to say cannot be written to its output: {error.strerror}")
+        _drop_stdout()
+        return OutputError.exit_code
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -128,6 +143,11 @@ def _missing(command: str, error: ModuleNotFoundError) -> str:
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise Terminated
+
+
+def _drop_stdout() -> None:
+    """Python writes what is left once more at its end; there it shall go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(line: str) -> None:

@@ -63,7 +63,8 @@ def store_folder() -> Path:
     data_home = os.environ.get("XDG_DATA_HOME")
     if data_home:
         return Path(data_home) / "faceguard" / "models"
-    if SYSTEM_STORE.is_dir() and os.access(SYSTEM_STORE, os.W_OK):
+    # Not `Path.is_dir`: that one raises where a folder above is the service's own.
+    if os.path.isdir(SYSTEM_STORE) and os.access(SYSTEM_STORE, os.W_OK):  # noqa: PTH112
         return SYSTEM_STORE
     home = os.environ.get("HOME")
     # A service user may have no home at all.

@@ -67,6 +67,35 @@ def test_other_commands_work_without_it():
     assert "models" in ended.stdout
 
 
+@pytest.mark.models
+@pytest.mark.parametrize("missing", ["onnx", "onnxruntime", "cv2"])
+def test_a_package_that_is_missed_late_is_one_line_too(engine_path, missing, tmp_path):
+    engine_path("yunet")
+    words = [
+        "convert-engine",
+        "--model",
+        "yunet",
+        "--backend",
+        "onnx",
+        "-o",
+        str(tmp_path / "y.onnx"),
+    ]
+    ended = run_without(missing, *words, "--quiet")
+    assert ended.returncode == 3
+    assert ended.stderr.count("\n") == 1
+    assert missing in ended.stderr
+    assert "pip install" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_behind_the_output_is_one_line():
+    command = f"{sys.executable} -m faceguard.edge.cli models list > /dev/full"
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert ended.returncode == 5
+    assert ended.stderr.count("\n") == 1
+    assert "No space left" in ended.stderr
+
+
 def test_a_reader_who_leaves_is_no_error():
     command = f"{sys.executable} -m faceguard.edge.cli models list --json | head -n 1"
     ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
