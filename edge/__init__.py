@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from faceguard.edge.redactor import Redaction, Redactor, RedactorSettings
+    from faceguard.edge.redactor import Redaction, Redactor
+    from faceguard.edge.redactor_settings import RedactorSettings
     from faceguard.edge.sinks.encoder import EncoderSettings
     from faceguard.edge.style import Look
     from faceguard.edge.types import Shape
@@ -17,7 +18,7 @@ _ROOMS = {
     "Look": "style",
     "Redaction": "redactor",
     "Redactor": "redactor",
-    "RedactorSettings": "redactor",
+    "RedactorSettings": "redactor_settings",
     "Shape": "types",
 }
 

@@ -11,21 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
+from faceguard.edge.engine_choice import EngineChoice
 from faceguard.edge.masks import MaskSettings
 from faceguard.edge.outputs import open_sink, open_source
 from faceguard.edge.pipeline import Plan, redacted, run
 from faceguard.edge.preview import draw
+from faceguard.edge.redactor_settings import RedactorSettings
 from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.edge.sources.base import SourceInfo
-from faceguard.edge.style import Look, Style
+from faceguard.edge.style import Style
 from faceguard.edge.tracking import Tracker, TrackingSettings
-from faceguard.edge.types import Frame, Image, SafeFrame, Shape
+from faceguard.edge.types import Frame, Image, SafeFrame
 from faceguard.edge.verdict import FaceFinder, Judge
 from faceguard.engines.catalogue import Entry, Scores, read_catalogue
 from faceguard.engines.closing import Closing
 from faceguard.engines.detectors import Detector, open_detector
-from faceguard.engines.errors import InputError, UsageError
-from faceguard.engines.manifest import check_whole
+from faceguard.engines.errors import InputError
 from faceguard.engines.store import find_graph
 from faceguard.engines.types import U8
 
@@ -33,62 +34,6 @@ from faceguard.engines.types import U8
 _STILL = TrackingSettings(coast_frames=0, reach=0.0)
 # Small faces count more in a still than speed does.
 _STILL_LONG_SIDE_PX = 1280
-
-
-@dataclass(frozen=True)
-class RedactorSettings:
-    """How faces are found and covered.
-
-    Attributes:
-        detector: Its name in the catalogue; None takes the engine's, or the catalogue's default.
-        engine: An engine to run it on, as `faceguard engines build` makes them; None takes the
-            pulled model on the CPU.
-        score: What a face needs to be believed, 0 to 1; None takes the catalogue's.
-        long_side: Long side of the detector's input in pixels; None takes the engine's where it
-            has but one, else 1280 for pictures and the catalogue's for video.
-        tile: Whether to look at pictures in full resolution too, tile by tile.
-        detect_every: In video, the detector looks at every n-th frame.
-        look_ahead: In video, frames that each one waits for what comes after it; at least until
-            the detector's next look.
-        look: The style.
-        shape: Outline of a mask.
-        margin: Part of the face's size added around it.
-        timeout_s: How long the detector may take for one frame before it is covered whole.
-        threads: Threads for one detection; None takes all for pictures and one for video, where
-            the encoder needs the others.
-    """
-
-    detector: str | None = None
-    engine: Path | None = None
-    score: float | None = None
-    long_side: int | None = None
-    tile: bool = False
-    detect_every: int = 2
-    look_ahead: int = 15
-    look: Look = Look.PIXELATE
-    shape: Shape = MaskSettings.shape
-    margin: float = MaskSettings.margin
-    timeout_s: float = 30.0
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuses what cannot be meant.
-
-        Raises:
-            UsageError: Naming the setting and what it may be.
-        """
-        if self.score is not None and not 0 < self.score < 1:
-            raise UsageError(f"--score {self.score:g} must be over 0 and under 1")
-        if self.long_side is not None and not 64 <= self.long_side <= 8192:
-            raise UsageError(f"--detect-size {self.long_side} must be 64 to 8192 pixels")
-        if not 1 <= self.detect_every <= 60:
-            raise UsageError(f"--detect-every {self.detect_every} must be 1 to 60 frames")
-        if not 0 <= self.look_ahead <= 300:
-            raise UsageError(f"--look-ahead {self.look_ahead} must be 0 to 300 frames")
-        if not 0 <= self.margin <= 2:
-            raise UsageError(f"--margin {self.margin:g} must be 0 to 2 times the face's size")
-        if not self.timeout_s > 0:
-            raise UsageError(f"--detect-timeout {self.timeout_s:g} must be over 0 s")
 
 
 @dataclass(frozen=True)
@@ -148,12 +93,20 @@ class Redactor(Closing):
         self._finder = finder
         self._style = Style(look=self.settings.look)
         self._catalogue = read_catalogue()
+        self._engine = None
+        if self.settings.engine is not None:
+            self._engine = EngineChoice.read(self.settings.engine)
+            self._engine.check(self.settings.long_side)
         self._entry = self._catalogue.entry(self._detector_name())
         self._scores = _scores(self._entry, self.settings.score)
         self._opened: dict[bool, Detector] = {}
         self._opening = threading.Lock()
-        if finder is None and self.settings.engine is None:
+        if finder is None and self._engine is None:
             find_graph(self._entry.name, catalogue=self._catalogue)
+
+    def _detector_name(self) -> str:
+        known = None if self._engine is None else self._engine.detector(self.settings.detector)
+        return known or self.settings.detector or self._catalogue.default
 
     def array(self, pixels: U8) -> U8:
         """Covers the faces of one picture in memory.
@@ -229,6 +182,8 @@ class Redactor(Closing):
             finally:
                 judge.close()
             notes = source.info.notes
+            if self._engine is not None and not moving:
+                notes = (*notes, *self._engine.notes(_STILL_LONG_SIDE_PX))
         return Redaction(
             path,
             output,
@@ -255,11 +210,12 @@ class Redactor(Closing):
             return self._finder
         s = self.settings
         size = self._entry.input
-        long_side = s.long_side
-        if s.engine is not None:
-            moving = True  # its memory is on the GPU: one for both
-        elif not moving and size is not None and size.long_side_px is not None:
-            long_side = s.long_side or _STILL_LONG_SIDE_PX
+        usual = None if size is None else size.long_side_px
+        if usual is not None and not moving:
+            usual = _STILL_LONG_SIDE_PX
+        long_side = s.long_side or usual
+        if self._engine is not None:
+            long_side = self._engine.bounded(long_side)
         with self._opening:
             if moving not in self._opened:
                 self._opened[moving] = open_detector(
@@ -272,18 +228,6 @@ class Redactor(Closing):
                     catalogue=self._catalogue,
                 )
             return self._opened[moving]
-
-    def _detector_name(self) -> str:
-        s = self.settings
-        if s.detector is None and s.engine is not None:
-            built_from = check_whole(s.engine).name
-            if built_from in self._catalogue.entries:
-                return built_from
-            raise UsageError(
-                f"{s.engine}: built from {built_from!r}, which the catalogue does not know; "
-                "say with --detector how to read it"
-            )
-        return s.detector or self._catalogue.default
 
     def _plan(self, info: SourceInfo) -> Plan:
         """How frames of this kind of source are judged."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from faceguard.engines.backends import INSTALL_PYCUDA
 from faceguard.engines.closing import Closing
 from faceguard.engines.cuda_driver import CudaDriver, CudaFailed
 from faceguard.engines.errors import MissingPackage
@@ -40,7 +41,7 @@ def load_pycuda() -> Any:  # noqa: ANN401 - pycuda has no types
     except ModuleNotFoundError as error:
         raise MissingPackage(
             f"TensorRT engines need the Python package {error.name!r}; with the CUDA toolkit in "
-            "/usr/local/cuda, run: PATH=$PATH:/usr/local/cuda/bin pip install pycuda"
+            f"/usr/local/cuda, run: {INSTALL_PYCUDA}"
         ) from error
     except ImportError as error:
         raise MissingPackage(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from faceguard.engines.backends import TITLES
 from faceguard.engines.errors import EngineStale, ModelCorrupt, ModelMissing
 from faceguard.engines.spec import Backend, Precision, Profile
 from faceguard.engines.store import sha256_of
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 MANIFEST_NAME = "manifest.json"
 MEND = "run: faceguard engines build"
-
-_PACKAGES = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT for RTX"}
 
 
 class _Strict(BaseModel):
@@ -114,6 +113,7 @@ class EngineManifest(_Strict):
     Attributes:
         format: Version of this form.
         name: What the engine is called.
+        catalogue: The catalogue's name for the model; None where it does not know it.
         key: Hash of all that the engine follows from; see `engine_key`.
         backend: What runs it.
         precision: What was asked for, and proven.
@@ -135,6 +135,7 @@ class EngineManifest(_Strict):
 
     format: Literal[1] = 1
     name: str
+    catalogue: str | None = None
     key: str
     backend: Backend
     precision: Precision
@@ -157,7 +158,7 @@ class EngineManifest(_Strict):
         """Why the engine cannot run on this machine; None where it can."""
         if self.backend == "onnx":
             return None
-        package = _PACKAGES[self.backend]
+        package = TITLES[self.backend]
         here = BuiltFor.by(self.backend, machine)
         if here.version is None:
             return f"it needs {package} {self.built_for.version}, which is not installed"
@@ -236,25 +237,31 @@ def read_manifest(path: Path) -> EngineManifest:
         raise ModelCorrupt(f"{path}: not a manifest of this version; {MEND}") from error
 
 
-def check_engine(engine: Path, machine: Machine) -> EngineManifest:
-    """Makes sure that an engine belongs to this machine, and is whole.
+def load_engine(engine: Path, machine: Machine) -> tuple[EngineManifest, bytes]:
+    """Reads an engine that belongs to this machine and is whole.
 
     Args:
         engine: The engine's file.
         machine: This one.
 
     Returns:
-        Its manifest.
+        Its manifest, and the very bytes that were held against it.
 
     Raises:
         ModelMissing: It has no manifest.
         ModelCorrupt: Its bytes are not those that the manifest names.
         EngineStale: It was built for another GPU, or by another TensorRT.
     """
-    misfit = read_manifest(manifest_of(engine)).misfit(machine)
+    manifest = read_manifest(manifest_of(engine))
+    misfit = manifest.misfit(machine)
     if misfit is not None:
         raise EngineStale(f"{engine}: {misfit}; {MEND}")
-    return check_whole(engine)
+    try:
+        data = engine.read_bytes()
+    except OSError as error:
+        raise ModelCorrupt(f"{engine}: cannot be read ({error.strerror}); {MEND}") from error
+    _check_hash(engine, hashlib.sha256(data).hexdigest(), manifest)
+    return manifest, data
 
 
 def check_whole(engine: Path) -> EngineManifest:
@@ -275,9 +282,13 @@ def check_whole(engine: Path) -> EngineManifest:
         have = sha256_of(engine)
     except OSError as error:
         raise ModelCorrupt(f"{engine}: cannot be read ({error.strerror}); {MEND}") from error
+    _check_hash(engine, have, manifest)
+    return manifest
+
+
+def _check_hash(engine: Path, have: str, manifest: EngineManifest) -> None:
     if have != manifest.sha256:
         raise ModelCorrupt(
             f"{engine}: sha256 is {have[:12]}..., its manifest says {manifest.sha256[:12]}...; "
             f"{MEND} --force"
         )
-    return manifest

@@ -33,12 +33,14 @@ _DTYPES = {
 class OnnxRuntime(Closing):
     """A graph on the CPU through ONNX Runtime; `infer` may be called by several threads at once."""
 
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
+    def __init__(self, path: Path, *, threads: int = 0, lean: bool = False) -> None:
         """Loads the graph.
 
         Args:
             path: The `.onnx` file.
             threads: Threads for one inference; 0 takes one for each core.
+            lean: Whether to give memory back at once: slower where it runs again and again, but
+                then the most that it holds can be told beforehand.
 
         Raises:
             ModelCorrupt: ONNX Runtime cannot read the file.
@@ -50,9 +52,14 @@ class OnnxRuntime(Closing):
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Only errors: its warnings go to stderr past our logging.
         options.log_severity_level = 3
+        if lean:
+            keep_nothing(options)
         try:
             self._session: ort.InferenceSession | None = ort.InferenceSession(
-                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+                # A session keeps the bytes that it was given.
+                str(path) if lean else path.read_bytes(),
+                options,
+                providers=["CPUExecutionProvider"],
             )
         except Exception as error:
             raise ModelCorrupt(
@@ -88,6 +95,15 @@ class OnnxRuntime(Closing):
     def close(self) -> None:
         """Frees the session."""
         self._session = None
+
+
+def keep_nothing(options: ort.SessionOptions) -> None:
+    """Has a session take each tensor's memory from the system, and give it back after use.
+
+    Its arena keeps what was ever taken, and takes the next power of two.
+    """
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
 
 
 def _spec(node: ort.NodeArg) -> TensorSpec:

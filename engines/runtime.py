@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Protocol
 
 from faceguard.engines.closing import Closing
@@ -79,8 +80,8 @@ def open_runtime(path: Path, *, threads: int = 0) -> Runtime:
     """Opens an engine file with the backend that its suffix names.
 
     Args:
-        path: A `.onnx` graph, for ONNX Runtime on the CPU; or a `.engine` or `.plan` file with its
-            manifest beside it, for TensorRT.
+        path: A `.onnx` graph, for ONNX Runtime on the CPU, which is held against its manifest where
+            one stands beside it; or a `.engine` or `.plan` file, for TensorRT, which needs one.
         threads: Threads for one inference on the CPU; 0 leaves the choice to the backend.
 
     Raises:
@@ -90,9 +91,16 @@ def open_runtime(path: Path, *, threads: int = 0) -> Runtime:
         MissingPackage: The backend is not installed.
         UsageError: No backend runs files of this kind.
     """
-    if not path.is_file():
-        raise ModelMissing(f"{path}: no such engine file")
+    # Only here: pydantic and the machine's probe are not needed to describe a runtime.
+    from faceguard.engines.machine import read_machine
+    from faceguard.engines.manifest import check_whole, load_engine, manifest_of
+
+    # Not `Path.is_file`: that one raises where a folder above is another user's.
+    if not os.path.isfile(path):  # noqa: PTH113
+        raise ModelMissing(f"{path}: no such engine file, or one that this user cannot see")
     if path.suffix == ".onnx":
+        if manifest_of(path).exists():
+            check_whole(path)
         try:
             from faceguard.engines.onnx import OnnxRuntime  # heavy: loads onnxruntime
         except ModuleNotFoundError as error:
@@ -102,12 +110,10 @@ def open_runtime(path: Path, *, threads: int = 0) -> Runtime:
             ) from error
         return OnnxRuntime(path, threads=threads)
     if path.suffix in ENGINE_SUFFIXES:
-        from faceguard.engines.machine import read_machine
-        from faceguard.engines.manifest import check_engine
         from faceguard.engines.trt import TensorRtRuntime
 
-        manifest = check_engine(path, read_machine())
-        return TensorRtRuntime(path, backend=manifest.backend)
+        manifest, data = load_engine(path, read_machine())
+        return TensorRtRuntime(data, backend=manifest.backend, name=path.name)
     raise UsageError(
         f"{path}: no runtime opens {path.suffix or 'files without a suffix'!r}; "
         "give a .onnx graph or a .engine file"

@@ -42,6 +42,7 @@ class TensorRtRuntime(Closing):
         engine: bytes | Path,
         *,
         backend: Backend = "tensorrt",
+        name: str | None = None,
         timeout_s: float | None = 60.0,
         cuda_graph: bool = True,
     ) -> None:
@@ -50,6 +51,7 @@ class TensorRtRuntime(Closing):
         Args:
             engine: An engine file, or its bytes.
             backend: Which TensorRT built it.
+            name: For messages; None takes the file's.
             timeout_s: How long one inference may take; None waits for as long as it takes.
             cuda_graph: Whether to record a CUDA graph where that can be done.
 
@@ -60,7 +62,7 @@ class TensorRtRuntime(Closing):
             ModelCorrupt: TensorRT cannot read it.
             InferenceError: No GPU, not enough memory, or the run on zeros failed.
         """
-        self._name = engine.name if isinstance(engine, Path) else "engine"
+        self._name = name or (engine.name if isinstance(engine, Path) else "engine")
         self._timeout_s = timeout_s
         self._unusable: str | None = None
         self._session = TensorRtSession(self._name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from faceguard.engines.backends import INSTALL, MODULES
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import EngineStale, InferenceError, MissingPackage, ModelCorrupt
 from faceguard.engines.spec import Profile
@@ -22,17 +23,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# pip's wheels of the bare bindings bring the module under the second name.
-_MODULES = {
-    "tensorrt": ("tensorrt", "tensorrt_bindings"),
-    "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings"),
-}
-_INSTALL = {
-    "tensorrt": "on a Jetson, run: sudo apt install python3-libnvinfer, and make the virtual "
-    "environment with --system-site-packages; on a PC, run: pip install tensorrt",
-    "tensorrt-rtx": "on a PC, run: pip install 'faceguard-edge[rtx]'; a Jetson has no "
-    "TensorRT for RTX",
-}
 _DTYPES: dict[str, type[np.generic]] = {
     "FLOAT": np.float32,
     "HALF": np.float16,
@@ -56,14 +46,14 @@ def load_tensorrt(backend: Backend) -> Any:  # noqa: ANN401 - a module
         MissingPackage: It is not installed, or cannot be loaded.
     """
     reason = ""
-    for name in _MODULES[backend]:
+    for name in MODULES[backend]:
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:  # noqa: PERF203 - two names at most
             reason = reason or f"the Python package {error.name!r} is not installed"
         except ImportError as error:
             reason = f"{name} cannot be loaded: {error}"
-    raise MissingPackage(f"engines of {backend} cannot run here: {reason}; {_INSTALL[backend]}")
+    raise MissingPackage(f"engines of {backend} cannot run here: {reason}; {INSTALL[backend]}")
 
 
 class TensorRtFailed(Exception):

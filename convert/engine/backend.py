@@ -17,7 +17,7 @@ from faceguard.convert.onnx_bytes import parsed, serialized
 from faceguard.convert.precision.proof import prove_engine_layers
 from faceguard.convert.precision.rounding import rounded
 from faceguard.engines.engine_store import engines_folder
-from faceguard.engines.errors import FaceguardError
+from faceguard.engines.errors import FaceguardError, ProofFailed
 from faceguard.engines.onnx import OnnxRuntime
 from faceguard.engines.trt import TensorRtRuntime
 
@@ -121,10 +121,7 @@ def judge(request: Request, prepared: Prepared, engine: Path) -> Accuracy:
 def _opened(request: Request, prepared: Prepared, engine: Path) -> Runtime:
     if request.backend == "onnx":
         return OnnxRuntime(prepared.graph)
-    gpu = request.machine.gpu
-    if gpu is not None and (
-        not request.targets or "sm{}{}".format(*gpu.compute_capability) in request.targets
-    ):
+    if request.runs_here:
         return TensorRtRuntime(engine, backend=request.backend)
     # ONNX Runtime computes half precision in single on a CPU and hides what a GPU would lose.
     spelled_out = prepared.graph.with_name("rounded.onnx")
@@ -141,9 +138,16 @@ def _timings(request: Request) -> Path | None:
 
 def _layers(request: Request, prepared: Prepared, outcome: BuildOutcome) -> dict[str, Any]:
     """What the engine's own inspector says; nothing where there is no GPU to ask it on."""
+    name = request.source.name
     if outcome.layers is None:
+        # TensorRT always builds on its GPU. Whether the other's inspector tells anything of an
+        # engine that is compiled when it is loaded has not been seen.
+        if request.backend == "tensorrt":
+            last = f" ({outcome.warnings[-1]})" if outcome.warnings else ""
+            raise ProofFailed(
+                f"{name}: the engine's inspector said nothing{last}, so its precision is not "
+                "proven; nothing was published; see: faceguard doctor"
+            )
         return {}
-    proof = prove_engine_layers(
-        outcome.layers, request.precision, prepared.kept, name=request.source.name
-    )
-    return asdict(proof)
+    allowed = prepared.proof.kept
+    return asdict(prove_engine_layers(outcome.layers, request.precision, allowed, name=name))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import distributions
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from faceguard.convert.accuracy.picture_files import picture_files
 from faceguard.convert.build.request import check_targets
 from faceguard.convert.engine.source import Source
 from faceguard.convert.graph.shape_options import ONLY_INPUT, parse_profiles, parse_shapes
+from faceguard.engines.backends import INSTALL, INSTALL_PYCUDA, TITLES
+from faceguard.engines.catalogue import Catalogue
 from faceguard.engines.engine_store import folder_name
 from faceguard.engines.errors import InputError, MissingPackage, UsageError
 from faceguard.engines.machine import Machine
@@ -112,14 +115,11 @@ class Request:
 
     def _check_backend(self) -> None:
         machine = self.machine
-        if self.backend == "tensorrt" and machine.tensorrt is None:
+        title = TITLES[self.backend]
+        if self.built_for.version is None:
             raise MissingPackage(
-                "TensorRT is not installed; on a Jetson run: sudo apt install python3-libnvinfer, "
-                "on a PC: pip install tensorrt; without: --backend tensorrt-rtx or --backend onnx"
-            )
-        if self.backend == "tensorrt-rtx" and machine.tensorrt_rtx is None:
-            raise MissingPackage(
-                "TensorRT for RTX is not installed; run: pip install 'faceguard-edge[rtx]'"
+                f"{title} is not installed; {INSTALL[self.backend]}; "
+                "--backend onnx makes a graph for the CPU"
             )
         if machine.gpu is None and not self.targets:
             instead = (
@@ -128,6 +128,19 @@ class Request:
                 else "TensorRT builds on the device that is to run the engine"
             )
             raise MissingPackage(f"no GPU to build for: {machine.no_gpu}; {instead}")
+        if self.runs_here and find_spec("pycuda") is None:
+            # Said now, and not after minutes of building.
+            raise MissingPackage(
+                f"an engine is proven on its GPU, which takes pycuda; run: {INSTALL_PYCUDA}"
+            )
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether this machine has the GPU that the engine is for."""
+        gpu = self.machine.gpu
+        if self.backend == "onnx" or gpu is None:
+            return False
+        return not self.targets or "sm{}{}".format(*gpu.compute_capability) in self.targets
 
     @cached_property
     def wanted_profiles(self) -> dict[str, Profile]:
@@ -153,6 +166,10 @@ class Request:
     def flags(self) -> dict[str, Any]:
         """Further settings that the engine follows from."""
         flags: dict[str, Any] = {"converter": CONVERTER}
+        entry = self.source.entry
+        if entry is not None and entry.is_detector and entry.score is not None:
+            # It is fed and judged as this detector; the same file by itself would not be.
+            flags["detector"] = [entry.family, entry.variant, entry.score.start]
         if self.calibration is not None:
             flags["calibration"] = _digest(self.calibration_files)
         # Both are looked at for what half precision can hold, and an engine that was not asked
@@ -224,6 +241,7 @@ def request_for(
     targets: tuple[str, ...] = (),
     timeout_s: float = TIMEOUT_S,
     force: bool = False,
+    catalogue: Catalogue | None = None,
 ) -> Request:
     """What a line of a configuration asks for.
 
@@ -234,6 +252,7 @@ def request_for(
         targets: Compute capabilities, as sm86; tensorrt-rtx only.
         timeout_s: When a build is given up.
         force: Whether to build what is up to date.
+        catalogue: The catalogue; None reads the usual one.
 
     Raises:
         ModelError: The model is not on this machine, or unknown.
@@ -244,7 +263,7 @@ def request_for(
     profiles = parse_profiles([wanted.profile] if wanted.profile else [])
     chosen = backend or wanted.backend or best_backend(machine)
     return Request(
-        source=Source.from_name(wanted.model),
+        source=Source.from_name(wanted.model, catalogue),
         backend=chosen,
         precision=wanted.precision or ("fp32" if chosen == "onnx" else "fp16"),
         machine=machine,

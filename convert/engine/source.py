@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from faceguard.convert.onnx_bytes import parsed
+from faceguard.convert.pull.prepare import make_dynamic
 from faceguard.engines.catalogue import Catalogue, read_catalogue
 from faceguard.engines.errors import BadModelFile, InputError
 from faceguard.engines.store import find_graph
@@ -33,7 +35,7 @@ class Source:
         path: Where it lies.
         data: Its bytes, read once, so that what was hashed is what is converted.
         sha256: Their hash.
-        entry: The model in the catalogue, where it was named by that.
+        entry: The model in the catalogue, where it was named by that, or its file was given.
     """
 
     name: str
@@ -44,30 +46,24 @@ class Source:
     entry: Entry | None = None
 
     @classmethod
-    def from_file(cls, path: Path, kind: Kind, *, entry: Entry | None = None) -> Source:
-        """Reads a file.
+    def from_file(cls, path: Path, kind: Kind, catalogue: Catalogue | None = None) -> Source:
+        """Reads a file; one that the catalogue knows by its hash is that model.
 
         Args:
             path: Where it lies.
             kind: What it is said to be.
-            entry: The model that it is.
+            catalogue: The catalogue; None reads the usual one.
 
         Raises:
             InputError: It cannot be read.
             BadModelFile: It is empty, or larger than such files can be.
+            UsageError: The catalogue is broken.
         """
-        try:
-            size = path.stat().st_size
-            if size > _MOST_BYTES:
-                raise BadModelFile(f"{path}: {size} bytes; graphs past 2 GB are not read")
-            data = path.read_bytes()
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise InputError(f"{path}: cannot be read: {reason}") from error
-        if not data:
-            raise BadModelFile(f"{path}: an empty file; fetch or export it anew")
-        name = entry.name if entry else _plain_name(path.stem)
-        return cls(name, kind, path, data, hashlib.sha256(data).hexdigest(), entry)
+        data = _read(path)
+        digest = hashlib.sha256(data).hexdigest()
+        models = (catalogue or read_catalogue()).entries.values()
+        known = next((entry for entry in models if entry.sha256 == digest), None)
+        return cls(_plain_name(path.stem), kind, path, data, digest, known)
 
     @classmethod
     def from_name(cls, name: str, catalogue: Catalogue | None = None) -> Source:
@@ -85,7 +81,10 @@ class Source:
         """
         catalogue = catalogue or read_catalogue()
         graph = find_graph(name, catalogue=catalogue)
-        return cls.from_file(graph, "onnx", entry=catalogue.entry(name))
+        data = _read(graph)
+        return cls(
+            name, "onnx", graph, data, hashlib.sha256(data).hexdigest(), catalogue.entry(name)
+        )
 
     def load(self) -> onnx.ModelProto:
         """The graph, not yet checked, with the inputs and outputs of the file.
@@ -103,7 +102,26 @@ class Source:
             from faceguard.convert.frozen import convert_frozen
 
             return convert_frozen(self.data, name=self.name)
+        if self.entry is not None and self.sha256 == self.entry.sha256:
+            # As it was exported it takes one size; `faceguard models pull` opens it likewise.
+            return make_dynamic(self.data, name=self.name)
         return parsed(self.data, name=self.name)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise InputError(f"{path}: not a file; name the model's file")
+        if facts.st_size > _MOST_BYTES:
+            raise BadModelFile(f"{path}: {facts.st_size} bytes; graphs past 2 GB are not read")
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"{path}: cannot be read: {reason}") from error
+    if not data:
+        raise BadModelFile(f"{path}: an empty file; fetch or export it anew")
+    return data
 
 
 def _plain_name(stem: str) -> str:

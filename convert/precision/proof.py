@@ -95,7 +95,8 @@ def prove(
         The counts, for the manifest.
 
     Raises:
-        ProofFailed: Some weighted layers compute in another type and are not in `kept`.
+        ProofFailed: Some weighted layers compute in another type and are not in `kept`, or none
+            computes in the type that was asked for.
     """
     allowed = names_of(kept)
     layers: dict[str, dict[str, int]] = {}
@@ -112,6 +113,11 @@ def prove(
             wrong.append(f"{node.op_type} {label(node)!r} in {computed}")
     if wrong:
         raise ProofFailed(_failure(name, precision, wrong, "layers"))
+    if layers and not any(precision in counts for counts in layers.values()):
+        raise ProofFailed(
+            f"{name}: {precision} was asked for, but no layer can compute in it "
+            f"({', '.join(excused[:_SHOWN])}); take another precision; nothing was published"
+        )
     values = [*plain_inputs(model.graph), *model.graph.output]
     return PrecisionProof(
         precision,

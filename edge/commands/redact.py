@@ -13,7 +13,8 @@ from faceguard.edge.batch import Batch, plan, refuse_overwriting
 from faceguard.edge.batch_run import BatchRun
 from faceguard.edge.masks import MaskSettings
 from faceguard.edge.progress import Progress
-from faceguard.edge.redactor import Redactor, RedactorSettings
+from faceguard.edge.redactor import Redactor
+from faceguard.edge.redactor_settings import RedactorSettings
 from faceguard.edge.report import Report
 from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.edge.style import Look

@@ -8,6 +8,7 @@ from pathlib import Path
 from faceguard.edge.doctor.child import ask
 from faceguard.edge.doctor.finding import Finding, State
 from faceguard.edge.doctor.jetson import Jetson
+from faceguard.engines.backends import INSTALL_PYCUDA
 from faceguard.engines.child import ChildFailed, run_limited
 
 _NVIDIA = "0x10de"
@@ -74,9 +75,7 @@ def check_tensorrt(root: Path, jetson: Jetson | None) -> list[Finding]:
 def check_pycuda(root: Path, jetson: Jetson | None) -> list[Finding]:
     """Whether Python can load pycuda with the CUDA driver's library, and which."""
     useful = jetson is not None or _has_card(root)
-    # It is built on the spot, and finds the CUDA toolkit by its nvcc.
-    mend = "PATH=$PATH:/usr/local/cuda/bin pip install pycuda"
-    return [_module("pycuda", "pycuda", mend if useful else None)]
+    return [_module("pycuda", "pycuda", INSTALL_PYCUDA if useful else None)]
 
 
 def _module(name: str, probe: str, mend: str | None) -> Finding:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceguard.edge.redactor import Redactor, RedactorSettings
+from faceguard.edge.redactor import Redactor
+from faceguard.edge.redactor_settings import RedactorSettings
 from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.edge.sources.video import VideoSource
 from tests.edge.faces import Scripted, detections

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from faceguard.edge.redactor import Redactor, RedactorSettings
+from faceguard.edge.redactor import Redactor
+from faceguard.edge.redactor_settings import RedactorSettings
 from faceguard.edge.report import Report
 from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.engines.errors import FaceguardError, InferenceError

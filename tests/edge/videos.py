@@ -9,7 +9,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from faceguard.edge.redactor import Redactor, RedactorSettings
+from faceguard.edge.redactor import Redactor
+from faceguard.edge.redactor_settings import RedactorSettings
 from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.engines.types import Detections
 from tests.edge.faces import Scripted

@@ -11,7 +11,7 @@ from faceguard.engines.machine import Gpu, Machine
 from faceguard.engines.manifest import (
     BuiltFor,
     EngineManifest,
-    check_engine,
+    load_engine,
     engine_key,
     manifest_of,
     read_manifest,
@@ -53,7 +53,7 @@ def put(folder: Path, manifest: EngineManifest, data: bytes = b"engine") -> Path
 
 def test_an_engine_of_this_machine_is_let_through(tmp_path: Path) -> None:
     manifest = paper()
-    assert check_engine(put(tmp_path, manifest), JETSON) == manifest
+    assert load_engine(put(tmp_path, manifest), JETSON) == (manifest, b"engine")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_engine_of_another_machine_is_refused_with_what_to_run(
 ) -> None:
     engine = put(tmp_path, paper())
     with pytest.raises(EngineStale, match=f"{says}; run: faceguard engines build"):
-        check_engine(engine, machine)
+        load_engine(engine, machine)
 
 
 def test_an_engine_for_named_gpus_runs_on_those(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_graph_for_the_cpu_runs_anywhere() -> None:
 def test_changed_bytes_are_refused(tmp_path: Path) -> None:
     engine = put(tmp_path, paper(), b"enginE")
     with pytest.raises(ModelCorrupt, match=r"sha256 is .* its manifest says .* --force"):
-        check_engine(engine, JETSON)
+        load_engine(engine, JETSON)
 
 
 def test_a_missing_a_broken_and_a_foreign_manifest(tmp_path: Path) -> None:
@@ -105,10 +105,10 @@ def test_a_missing_a_broken_and_a_foreign_manifest(tmp_path: Path) -> None:
     note = tmp_path / "manifest.json"
     note.write_text('{"format": 2}')
     with pytest.raises(ModelCorrupt, match="not a manifest of this version"):
-        check_engine(engine, JETSON)
+        load_engine(engine, JETSON)
     note.unlink()
     with pytest.raises(ModelMissing, match="nothing vouches for the engine"):
-        check_engine(engine, JETSON)
+        load_engine(engine, JETSON)
     note.mkdir()
     with pytest.raises(ModelCorrupt, match="cannot be read"):
         read_manifest(note)
@@ -117,7 +117,7 @@ def test_a_missing_a_broken_and_a_foreign_manifest(tmp_path: Path) -> None:
 def test_a_missing_engine_beside_its_manifest(tmp_path: Path) -> None:
     put(tmp_path, paper()).unlink()
     with pytest.raises(ModelCorrupt, match="cannot be read"):
-        check_engine(tmp_path / "engine.engine", JETSON)
+        load_engine(tmp_path / "engine.engine", JETSON)
 
 
 def test_where_a_manifest_is_looked_for(tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""The engine that a user named: which detector it is, and how large a picture it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceguard.engines.errors import UsageError
+from faceguard.engines.manifest import EngineManifest, check_whole
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """An engine and its manifest; whether it fits this machine is asked when it is opened.
+
+    Attributes:
+        path: The engine's file.
+        manifest: What is known of it.
+    """
+
+    path: Path
+    manifest: EngineManifest
+
+    @classmethod
+    def read(cls, path: Path) -> EngineChoice:
+        """Reads the manifest.
+
+        Raises:
+            ModelMissing: There is none, so nothing vouches for the engine.
+            ModelCorrupt: The engine's bytes are not those that it names.
+        """
+        return cls(path, check_whole(path))
+
+    def detector(self, asked: str | None) -> str:
+        """The catalogue's name of the detector that reads its outputs.
+
+        Args:
+            asked: What the user says it is; None: what it was built from.
+
+        Raises:
+            UsageError: It was built from something else, or from what the catalogue does not know.
+        """
+        known = self.manifest.catalogue
+        if asked is not None and known is not None and asked != known:
+            raise UsageError(f"{self.path}: built from {known}, not from --detector {asked}")
+        if asked is None and known is None:
+            raise UsageError(
+                f"{self.path}: built from {self.manifest.name!r}, which the catalogue does not "
+                "know; say with --detector how to read it"
+            )
+        return asked or str(known)
+
+    @property
+    def largest_px(self) -> int | None:
+        """The longer side of the largest picture that it takes; None where that is not known."""
+        sides = [side for note in self.manifest.inputs for side in note.maximum[1:]]
+        return max(sides, default=None)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it takes pictures of one size only."""
+        return all(note.minimum == note.maximum for note in self.manifest.inputs)
+
+    def check(self, long_side_px: int | None) -> None:
+        """Refuses a size that it does not take.
+
+        Raises:
+            UsageError: It is larger, or the engine knows one size only.
+        """
+        if long_side_px is not None and self.is_fixed:
+            raise UsageError(
+                f"--detect-size {long_side_px}: {self.path.name} takes pictures of one size only"
+            )
+        most = self.largest_px
+        if long_side_px is not None and most is not None and long_side_px > most:
+            raise UsageError(
+                f"--detect-size {long_side_px}: {self.path.name} takes up to {most} px"
+            )
+
+    def bounded(self, long_side_px: int | None) -> int | None:
+        """The long side to ask for; None leaves it to an engine that knows one size only."""
+        if self.is_fixed or long_side_px is None:
+            return None
+        return min(long_side_px, self.largest_px or long_side_px)
+
+    def notes(self, usual_px: int) -> tuple[str, ...]:
+        """What a user should know of stills that are looked at smaller than they usually are."""
+        most = self.largest_px
+        if most is None or most >= usual_px:
+            return ()
+        note = f"the engine looks at {most} px, pictures are usually looked at with {usual_px}"
+        return (f"{note}: more small faces are missed",)
