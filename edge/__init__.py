@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import faceguard.engines  # noqa: F401 - before anything here loads ONNX Runtime
+
 if TYPE_CHECKING:
     from faceguard.edge.redactor import Redaction, Redactor
     from faceguard.edge.redactor_settings import RedactorSettings
