@@ -64,7 +64,7 @@ class Row:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measures, prints a table, and gives the exit code."""
+    """Measures, prints a table, and gives the exit code: 1 where one of our rows failed."""
     options = arguments("convert", __doc__, "one round, no peers").parse_args(argv)
     try:
         rows = list(measure(quick=options.quick))
@@ -74,12 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for row in rows:
         print(line(row))
     found = figures(rows)
-    print("  ".join(f"{name} {value:.2f}" for name, value in found.items()))
+    print("  ".join(f"{name} {_shown(value)}" for name, value in found.items()))
     if options.json:
         facts = machine("onnx", "onnxruntime", "tensorrt-rtx-cu13-bindings")
         document = {"figures": found, "rows": [asdict(row) for row in rows], "machine": facts}
         write_document(options.json, {"benchmark": "convert", "quick": options.quick, **document})
-    return 0
+    return 1 if None in found.values() else 0
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
@@ -103,14 +103,14 @@ def measure(*, quick: bool) -> Iterator[Row]:
         yield _noop(place, 2 * rounds)
 
 
-def figures(rows: Sequence[Row]) -> dict[str, float]:
-    """The worst of each kind, in seconds and MiB."""
+def figures(rows: Sequence[Row]) -> dict[str, float | None]:
+    """The worst of each kind, in seconds and MiB; None where one of ours failed, or none ran."""
     ours = [row for row in rows if row.by == "faceguard"]
 
-    def worst(what: str, of: Callable[[Row], float | None]) -> float:
-        return max(
-            (of(row) or float("nan") for row in ours if row.what == what), default=float("nan")
-        )
+    def worst(what: str, of: Callable[[Row], float | None]) -> float | None:
+        values = [of(row) for row in ours if row.what == what]
+        known = [value for value in values if value is not None]
+        return max(known) if known and len(known) == len(values) else None
 
     return {
         "worst_tflite_s": worst("tflite", lambda row: row.wall_s),
@@ -128,6 +128,10 @@ def line(row: Row) -> str:
         return f"{head} failed: {row.failed}"
     build = f"  build alone {row.build_s:.2f} s" if row.build_s is not None else ""
     return f"{head} {row.wall_s:7.2f} s {row.peak_mb:7.0f} MiB{build}"
+
+
+def _shown(value: float | None) -> str:
+    return "failed" if value is None else f"{value:.2f}"
 
 
 def _ours(name: str, file: Path, place: Path, rounds: int) -> Row:

@@ -60,11 +60,14 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "faceguard") 
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        parser, chosen = _parser(words, program)
+        parser, owner, chosen = _parser(words, program)
     except FaceguardError as error:
         _say(f"{program}: {error}")
         return error.exit_code
-    options = parser.parse_args(words)
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        # Told with the usage of the command, and not of the program, as argparse would.
+        owner.error(f"unrecognized arguments: {' '.join(unknown)}")
     logging.basicConfig(format="faceguard: %(message)s", level=logging.WARNING)
     if chosen is None:
         parser.print_help()
@@ -103,8 +106,13 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "faceguard") 
         signal.signal(signal.SIGTERM, before)
 
 
-def _parser(words: list[str], program: str) -> tuple[argparse.ArgumentParser, Command | None]:
-    """Builds the parser, loading only the command that was asked for where one was."""
+def _parser(
+    words: list[str], program: str
+) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser, Command | None]:
+    """Builds the parser, and finds the command's own and the command, where one was asked for.
+
+    Only the command that was asked for is loaded.
+    """
     parser = argparse.ArgumentParser(
         prog="faceguard", description="Covers every face before a picture leaves the device."
     )
@@ -116,6 +124,7 @@ def _parser(words: list[str], program: str) -> tuple[argparse.ArgumentParser, Co
     asked = next((word for word in words if not word.startswith("-")), None)
     wanted = [asked] if asked in points else sorted(points)
     chosen: Command | None = None
+    owner = parser
     for name in wanted:
         try:
             command: Command = points[name].load()
@@ -126,12 +135,11 @@ def _parser(words: list[str], program: str) -> tuple[argparse.ArgumentParser, Co
                 raise MissingPackage(_missing(name, error)) from error
             continue
         own = program if name == program else f"{parser.prog} {name}"
-        command.add_arguments(
-            group.add_parser(name, prog=own, help=command.HELP, description=command.HELP)
-        )
+        part = group.add_parser(name, prog=own, help=command.HELP, description=command.HELP)
+        command.add_arguments(part)
         if name == asked:
-            chosen = command
-    return parser, chosen
+            owner, chosen = part, command
+    return parser, owner, chosen
 
 
 def _missing(command: str, error: ModuleNotFoundError) -> str:

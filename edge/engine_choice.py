@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from faceguard.engines.errors import UsageError
 from faceguard.engines.manifest import EngineManifest, check_whole
+from faceguard.engines.runtime import ENGINE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,17 @@ class EngineChoice:
         """Reads the manifest.
 
         Raises:
-            ModelMissing: There is none, so nothing vouches for the engine.
+            UsageError: The path names no engine's file.
+            ModelMissing: There is no manifest, so nothing vouches for the engine.
             ModelCorrupt: The engine's bytes are not those that it names.
         """
+        see = "see: faceguard engines list"
+        if os.path.isdir(path):  # noqa: PTH112 - Path's own raises where it may not look
+            raise UsageError(f"--engine {path}: is a folder; name the engine's file in it")
+        if not os.path.isfile(path):  # noqa: PTH113
+            raise UsageError(f"--engine {path}: no such file; {see}")
+        if path.suffix not in (".onnx", *ENGINE_SUFFIXES):
+            raise UsageError(f"--engine {path}: is no engine; {see}")
         return cls(path, check_whole(path))
 
     def detector(self, asked: str | None) -> str:

@@ -8,18 +8,26 @@ What begins with a dot is the builder's own: drafts, locks, timing caches.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceguard.engines.errors import ModelError
+from faceguard.engines.errors import ModelError, UsageError
 from faceguard.engines.machine import Machine
-from faceguard.engines.manifest import MANIFEST_NAME, EngineManifest, check_whole, read_manifest
+from faceguard.engines.manifest import (
+    MANIFEST_NAME,
+    BuiltFor,
+    EngineManifest,
+    check_whole,
+    read_manifest,
+)
 from faceguard.engines.spec import Backend, Precision
 
 SYSTEM_ENGINES = Path("/var/lib/faceguard/engines")
 
 _KEY_DIGITS = 16
+_FOLDER_NAME = re.compile(r".+-(fp32|fp16|int8)-[0-9a-f]{16}")
 
 
 def engines_folder() -> Path:
@@ -28,10 +36,18 @@ def engines_folder() -> Path:
     FACEGUARD_ENGINES where that is set; ``$XDG_CACHE_HOME/faceguard/engines`` where that is; else
     the system's folder where it exists and can be written, as for the service; else
     ``~/.cache/faceguard/engines``.
+
+    Raises:
+        UsageError: FACEGUARD_ENGINES begins with the home of a user that is not there.
     """
     named = os.environ.get("FACEGUARD_ENGINES")
     if named:
-        return Path(named).expanduser()
+        try:
+            return Path(named).expanduser()
+        except RuntimeError as error:
+            raise UsageError(
+                f"FACEGUARD_ENGINES={named}: no such user; mend it or unset it"
+            ) from error
     cache_home = os.environ.get("XDG_CACHE_HOME")
     if cache_home:
         return Path(cache_home) / "faceguard" / "engines"
@@ -84,28 +100,65 @@ class Stored:
         folder: Its folder.
         manifest: Its manifest; None where that cannot be read.
         wrong: Why it cannot be used here; None where it can.
+        useless: Whether nobody misses it: it is damaged, or was built for this machine as it was
+            before. What only lacks a package, a GPU or a right here is not, nor is what names the
+            GPUs that it is for: these are elsewhere.
     """
 
     folder: Path
     manifest: EngineManifest | None
     wrong: str | None
+    useless: bool
 
 
 def stored_engines(machine: Machine) -> Iterator[Stored]:
     """All engines of all stores, sorted by folder; their hashes are checked."""
     for store in search_engines():
-        if not os.access(store, os.R_OK | os.X_OK):
-            continue
-        for folder in sorted(store.iterdir()):
-            if folder.name.startswith(".") or not (folder / MANIFEST_NAME).is_file():
-                continue
-            manifest: EngineManifest | None = None
-            wrong: str | None = None
-            try:
-                manifest = read_manifest(folder / MANIFEST_NAME)
-                wrong = manifest.misfit(machine)
-                if wrong is None:
-                    check_whole(folder / manifest.file)
-            except ModelError as error:
-                wrong = str(error)
-            yield Stored(folder, manifest, wrong)
+        try:
+            folders = sorted(store.iterdir())
+        except OSError:
+            continue  # none was built there, or it is not for us
+        for folder in folders:
+            found = look_at(folder, machine)
+            if found is not None:
+                yield found
+
+
+def look_at(folder: Path, machine: Machine) -> Stored | None:
+    """An engine's folder; None where it is none.
+
+    Args:
+        folder: A folder in a store.
+        machine: This one.
+    """
+    if folder.name.startswith("."):
+        return None
+    if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):  # noqa: PTH112
+        ours = _FOLDER_NAME.fullmatch(folder.name)
+        return Stored(folder, None, f"{folder}: {_CLOSED}", useless=False) if ours else None
+    note = folder / MANIFEST_NAME
+    # Not `Path.is_file`: that one raises where a folder above was closed meanwhile.
+    if not os.path.isfile(note):  # noqa: PTH113
+        return None
+    manifest: EngineManifest | None = None
+    try:
+        if not os.access(note, os.R_OK):
+            return Stored(folder, None, f"{note}: {_CLOSED}", useless=False)
+        manifest = read_manifest(note)
+        engine = folder / manifest.file
+        if os.path.isfile(engine) and not os.access(engine, os.R_OK):  # noqa: PTH113
+            return Stored(folder, manifest, f"{engine}: {_CLOSED}", useless=False)
+        check_whole(engine)
+    except ModelError as error:
+        return Stored(folder, manifest, str(error), useless=True)
+    return Stored(folder, manifest, manifest.misfit(machine), _is_stale(manifest, machine))
+
+
+def _is_stale(manifest: EngineManifest, machine: Machine) -> bool:
+    """Whether this machine built it, and has changed since."""
+    if manifest.misfit(machine) is None or machine.gpu is None or manifest.built_for.targets:
+        return False
+    return BuiltFor.by(manifest.backend, machine).version is not None
+
+
+_CLOSED = "is not readable for this user; run this as its owner"

@@ -229,7 +229,8 @@ def read_manifest(path: Path) -> EngineManifest:
         return EngineManifest.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
         raise ModelMissing(
-            f"{path}: no such manifest, so nothing vouches for the engine; {MEND}"
+            f"{path}: no such manifest, so nothing vouches for the engine; "
+            f"copy it here with its engine, or {MEND}"
         ) from error
     except OSError as error:
         raise ModelCorrupt(f"{path}: cannot be read ({error.strerror}); {MEND}") from error
@@ -255,7 +256,8 @@ def load_engine(engine: Path, machine: Machine) -> tuple[EngineManifest, bytes]:
     manifest = read_manifest(manifest_of(engine))
     misfit = manifest.misfit(machine)
     if misfit is not None:
-        raise EngineStale(f"{engine}: {misfit}; {MEND}")
+        mend = MEND if machine.gpu is not None else "the CPU runs the model itself"
+        raise EngineStale(f"{engine}: {misfit}; {mend}")
     try:
         data = engine.read_bytes()
     except OSError as error:

@@ -100,8 +100,10 @@ class OnnxRuntime(Closing):
 def keep_nothing(options: ort.SessionOptions) -> None:
     """Has a session take each tensor's memory from the system, and give it back after use.
 
-    Its arena keeps what was ever taken, and takes the next power of two.
+    Its arena keeps what was ever taken, and takes the next power of two; its blocked layout holds
+    each tensor and each weight twice where one operation knows it and the next does not.
     """
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
 

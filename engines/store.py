@@ -80,8 +80,14 @@ def search_folders() -> list[Path]:
     folders = []
     local = os.environ.get("FACEGUARD_MODELS")
     if local:
-        folders.append(Path(local).expanduser())
-        if not folders[0].is_dir():
+        try:
+            folders.append(Path(local).expanduser())
+        except RuntimeError as error:
+            raise UsageError(
+                f"FACEGUARD_MODELS={local}: no such user; mend it or unset it"
+            ) from error
+        # Not `Path.is_dir`: that one raises where a folder above is closed to us.
+        if not os.path.isdir(folders[0]):  # noqa: PTH112
             raise UsageError(f"FACEGUARD_MODELS={local}: no such folder; mend it or unset it")
     return list(dict.fromkeys([*folders, store_folder(), SYSTEM_STORE]))
 

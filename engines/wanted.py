@@ -42,7 +42,7 @@ class Wanted(BaseModel):
         shape: The one shape that it takes, as 1x3x384x640, or None.
         profile: The shapes that it takes, as MIN,OPT,MAX, or None.
         backend: What runs it; None takes the best of this machine.
-        calibration: Folder of pictures, for int8.
+        calibration: Folder of pictures, for int8; in the file, as seen from the file's own folder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -120,4 +120,13 @@ def read_wanted(path: Path | None = None) -> tuple[Wanted, ...]:
         text = source.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{where}: the configuration cannot be read: {why(error)}") from error
-    return validated(text, where, Configuration).engines
+    engines = validated(text, where, Configuration).engines
+    if path is None:
+        return engines
+    # A service starts in another folder than the one who wrote the file.
+    return tuple(
+        wanted
+        if wanted.calibration is None
+        else wanted.model_copy(update={"calibration": path.parent / wanted.calibration})
+        for wanted in engines
+    )

@@ -7,11 +7,11 @@ picture with none. A folder of one's own pictures can be given besides or instea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import cv2
 import numpy as np
@@ -61,17 +61,50 @@ def shipped_pictures() -> list[Golden]:
     ]
 
 
-def read_pictures(files: Iterable[Path]) -> Iterator[Golden]:
-    """One's own pictures.
+class Pictures(Sequence[Golden]):
+    """Pictures, of which those of files are read when they are looked at, and not kept."""
+
+    def __init__(self, given: Sequence[Golden] = (), files: Sequence[Path] = ()) -> None:
+        """Reads nothing yet.
+
+        Args:
+            given: Pictures that are there already.
+            files: Further ones.
+        """
+        self._given = given
+        self._files = files
+
+    def __len__(self) -> int:
+        """How many pictures."""
+        return len(self._given) + len(self._files)
+
+    @overload
+    def __getitem__(self, place: int) -> Golden: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Golden]: ...
+    def __getitem__(self, place: int | slice) -> Golden | Sequence[Golden]:
+        """One of them.
+
+        Raises:
+            InputError: It cannot be read.
+        """
+        places = range(len(self))[place]
+        if isinstance(places, range):
+            return [self[number] for number in places]
+        beyond = places - len(self._given)
+        return self._given[places] if beyond < 0 else read_picture(self._files[beyond])
+
+
+def read_picture(path: Path) -> Golden:
+    """One of one's own pictures.
 
     Raises:
-        InputError: One cannot be read.
+        InputError: It cannot be read.
     """
-    for path in files:
-        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if pixels is None:
-            raise InputError(f"{path}: not a picture, or a damaged one; mend or remove it")
-        yield Golden(path.name, np.asarray(pixels, np.uint8))
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise InputError(f"{path}: not a picture, or a damaged one; mend or remove it")
+    return Golden(path.name, np.asarray(pixels, np.uint8))
 
 
 def _clipped(values: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> U8:

@@ -15,12 +15,13 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from faceguard.convert.build.forward import Forwarded
 from faceguard.convert.build.listener import Listener, make_logger, make_monitor
 from faceguard.convert.build.native import Library, Native
 from faceguard.convert.build.parsing import parse, shapes
 from faceguard.convert.build.request import BuildRequest
 from faceguard.convert.build.timing import TimingCache
-from faceguard.convert.build.wire import Sender, one_line
+from faceguard.convert.child.wire import Sender, one_line
 from faceguard.engines.errors import (
     BuildFailed,
     ConvertError,
@@ -109,7 +110,7 @@ class Build:
         self._logger = make_logger(trt, listener)
         self._builder = self._make_builder()
         self._check_stop()
-        sender.send("stage", name="reading the graph")
+        Forwarded(sender).stage("reading the graph")
         typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
         self._network = self._builder.create_network(typed)
         self._parser = parse(trt, self._network, self._logger, request.graph)
@@ -121,8 +122,6 @@ class Build:
             self._config.set_memory_pool_limit(
                 trt.MemoryPoolType.WORKSPACE, request.workspace_bytes
             )
-        if request.optimization_level is not None:
-            self._config.builder_optimization_level = request.optimization_level
         if request.backend == "tensorrt-rtx":
             self._set_targets()
         self._set_profile(shapes(self._network, request.profiles, request.graph))

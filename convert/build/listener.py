@@ -6,8 +6,9 @@ import sys
 import threading
 import time
 
+from faceguard.convert.build.forward import Forwarded
 from faceguard.convert.build.native import Library, Native
-from faceguard.convert.build.wire import Sender, one_line
+from faceguard.convert.child.wire import Sender, one_line
 
 _MOST_KEPT = 50
 _STEP_EVERY_NS = 50_000_000
@@ -62,6 +63,7 @@ def make_logger(trt: Library, listener: Listener) -> Native:
 
 def make_monitor(trt: Library, sender: Sender, stop: threading.Event) -> Native:
     """A progress monitor of the backend's kind that tells the parent, and ends a stopped build."""
+    progress = Forwarded(sender)
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -69,18 +71,18 @@ def make_monitor(trt: Library, sender: Sender, stop: threading.Event) -> Native:
             self._sent_ns: dict[str, int] = {}
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            sender.send("phase", name=phase_name, parent=parent_phase, steps=num_steps)
+            progress.phase_start(phase_name, parent_phase, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
             now_ns = time.monotonic_ns()
             # Some phases have thousands of steps; more than this nobody can see.
             if now_ns - self._sent_ns.get(phase_name, 0) >= _STEP_EVERY_NS:
                 self._sent_ns[phase_name] = now_ns
-                sender.send("step", name=phase_name, step=step)
+                progress.step(phase_name, step)
             return not stop.is_set()
 
         def phase_finish(self, phase_name: str) -> None:
             self._sent_ns.pop(phase_name, None)
-            sender.send("finished", name=phase_name)
+            progress.phase_finish(phase_name)
 
     return Monitor()

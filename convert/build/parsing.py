@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from faceguard.convert.build.native import Library, Native
-from faceguard.convert.build.wire import one_line
+from faceguard.convert.child.wire import one_line
 from faceguard.engines.errors import (
     BadModelFile,
     BuildFailed,

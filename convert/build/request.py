@@ -11,8 +11,6 @@ from pathlib import Path
 from faceguard.engines.errors import UsageError
 from faceguard.engines.spec import Backend, Profile
 
-OPTIMIZATION_LEVELS = range(6)
-
 
 @dataclass(frozen=True)
 class BuildRequest:
@@ -29,8 +27,6 @@ class BuildRequest:
         timing_cache: File of timings from earlier builds; see `timing.timing_cache_path`.
         targets: GPUs to build for, as sm86, for tensorrt-rtx; none: the GPU here. TensorRT itself
             always builds for the GPU here, and does not look at this.
-        optimization_level: From 0, quickly built, to 5, well built; None leaves the choice to the
-            backend.
     """
 
     graph: Path
@@ -39,8 +35,7 @@ class BuildRequest:
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     workspace_bytes: int | None = None
     timing_cache: Path | None = None
-    targets: tuple[str, ...] = ("sm86",)
-    optimization_level: int | None = None
+    targets: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Looks for what can be known to be wrong without the backend.
@@ -54,12 +49,6 @@ class BuildRequest:
             check_targets(self.targets)
         if self.workspace_bytes is not None and self.workspace_bytes <= 0:
             raise UsageError(f"a workspace of {self.workspace_bytes} bytes is none; give it more")
-        level = self.optimization_level
-        if level is not None and level not in OPTIMIZATION_LEVELS:
-            raise UsageError(
-                f"optimization level {level} is none of "
-                f"{OPTIMIZATION_LEVELS[0]} to {OPTIMIZATION_LEVELS[-1]}"
-            )
 
     def to_json(self) -> str:
         """All of it on one line."""
@@ -88,7 +77,6 @@ class BuildRequest:
             workspace_bytes=fields["workspace_bytes"],
             timing_cache=None if cache is None else Path(cache),
             targets=tuple(fields["targets"]),
-            optimization_level=fields["optimization_level"],
         )
 
 
@@ -131,12 +119,3 @@ class BuildOutcome:
     backend_version: str
     warnings: list[str]
     layers: str | None
-
-    def to_json(self) -> str:
-        """All of it on one line."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, line: str | bytes) -> BuildOutcome:
-        """The outcome that `to_json` wrote."""
-        return cls(**json.loads(line))

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import fcntl
 import re
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from faceguard.convert.build.native import Native
+from faceguard.engines.errors import UsageError
 
 if TYPE_CHECKING:
     from faceguard.convert.build.listener import Listener
     from faceguard.engines.spec import Backend
+
+
+_SUFFIX = ".timing"
 
 
 class BuiltOn(Protocol):
@@ -63,11 +69,16 @@ def timing_cache_path(folder: Path, built_on: BuiltOn, backend: Backend) -> Path
         f"cuda{built_on.cuda or 'unknown'}",
     ]
     name = "-".join(re.sub(r"[^A-Za-z0-9.]+", "_", part).strip("_") for part in parts)
-    return folder / f"{name}.timing"
+    return folder / f"{name}{_SUFFIX}"
 
 
 class TimingCache:
-    """The timings of one build; what goes wrong with them is a warning, never an error."""
+    """The timings of one build; what goes wrong with them is a warning.
+
+    Only a file that holds timings is ever replaced: one that is empty, that the backend reads, or
+    whose name ends in .timing, as of those that are named here. Anything else is an error, since a
+    user who names a model by mistake wants it back.
+    """
 
     def __init__(self, config: Native, path: Path, listener: Listener) -> None:
         """Loads the file where there is one, and hands it to the build.
@@ -76,7 +87,14 @@ class TimingCache:
             config: The backend's IBuilderConfig.
             path: The file; need not exist.
             listener: Takes the warnings, and knows those of the backend.
+
+        Raises:
+            UsageError: The file holds something else.
         """
+        with suppress(OSError):
+            mode = path.stat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise UsageError(f"--timing-cache {path}: no plain file; name another")
         self._config = config
         self._path = path
         self._listener = listener
@@ -90,6 +108,11 @@ class TimingCache:
         cache = self._open(self._read)
         if cache is None or not config.set_timing_cache(cache, False):
             if self._read:
+                if not self._may_replace():
+                    raise UsageError(
+                        f"--timing-cache {path}: holds no timings that this TensorRT reads; "
+                        "remove it, or name another file"
+                    )
                 listener.warn(
                     f"timing cache {path} is damaged or of another GPU or TensorRT: not used, "
                     "and replaced after this build"
@@ -108,12 +131,14 @@ class TimingCache:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # Held for the time of one small write; the system lets it go when its holder dies.
-            with self._path.with_suffix(".lock").open("a") as lock:
+            with self._path.with_name(f".{self._path.name}.lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                self._join(cache)
+                if not self._join(cache):
+                    self._listener.warn(f"timing cache {self._path} is something else now: kept")
+                    return
                 data = bytes(memoryview(cache.serialize()))
                 if data != self._read:
-                    draft = self._path.with_suffix(".part")
+                    draft = self._path.with_name(f".{self._path.name}.part")
                     draft.write_bytes(data)
                     draft.replace(self._path)
         except OSError as error:
@@ -122,15 +147,21 @@ class TimingCache:
                 "the next build measures everything again"
             )
 
-    def _join(self, cache: Native) -> None:
+    def _join(self, cache: Native) -> bool:
+        """Adds what others have saved meanwhile; False where the file is none to be replaced."""
         try:
             now = self._path.read_bytes()
         except FileNotFoundError:
-            return
-        if now != self._read:
-            others = self._open(now)
-            if others is not None:
-                cache.combine(others, False)
+            return True
+        if not now or now == self._read:
+            return True
+        others = self._open(now)
+        if others is not None:
+            cache.combine(others, False)
+        return others is not None or self._may_replace()
+
+    def _may_replace(self) -> bool:
+        return self._path.suffix == _SUFFIX
 
     def _open(self, data: bytes) -> Native | None:
         """A cache of these bytes; None where the backend threw some of them away.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import signal
@@ -11,18 +12,21 @@ import time
 from collections import deque
 from contextlib import ExitStack, suppress
 from io import FileIO
+from pathlib import Path
 
-from faceguard.convert.build.wire import STOP, Message, Receiver, one_line
+from faceguard.convert.child.wire import STOP, Message, Receiver, one_line
 from faceguard.engines.closing import Closing
+from faceguard.engines.errors import BuildFailed, NotEnoughMemory
 
 _START = (
     # The parent's own path, so that the child finds the very same modules.
-    "import sys; handles = map(int, sys.argv[1:3]); sys.path[:] = sys.argv[3:]; "
-    "from faceguard.convert.build import worker; worker.main(*handles)"
+    "import sys; _, room, handles, *sys.path = sys.argv; import importlib; "
+    "importlib.import_module(room).main(*map(int, handles.split(',')))"
 )
 _READ_BYTES = 1 << 16
 _LOG_CHUNKS = 16
-_REAP_S = 2.0
+REAP_S = 2.0
+"""How long a killed child may take to be gone; one that hangs within a driver never is."""
 
 
 class Child(Closing):
@@ -30,36 +34,47 @@ class Child(Closing):
 
     It is the leader of a session of its own: a Ctrl-C on the terminal reaches the parent only,
     which decides.
+
+    Attributes:
+        killed: Whether `kill` did it.
     """
 
-    def __init__(self, request: str, engine_handle: int) -> None:
+    def __init__(self, room: str, request: bytes, *handles: int) -> None:
         """Starts it.
 
         Args:
-            request: The request as JSON, one line.
-            engine_handle: Where the child writes the engine.
+            room: The module whose `main` does the work; it is given the handle for messages, then
+                those of the caller.
+            request: What the child is to do; it comes to it through `inside.Inside.request`.
+            handles: Open files that the child is to have.
 
         Raises:
-            OSError: It cannot be started.
+            NotEnoughMemory: The system has no room for another process.
+            BuildFailed: It cannot be started.
         """
         self.killed = False
         self._receiver = Receiver()
         self._log: deque[bytes] = deque(maxlen=_LOG_CHUNKS)
+        # Written as the child reads: one that hangs at its start must not hang its parent.
+        self._untold = memoryview(b"%d\n" % len(request) + request)
         self._held = ExitStack()
-        self._selector = self._held.enter_context(selectors.DefaultSelector())
         try:
+            self._selector = self._held.enter_context(selectors.DefaultSelector())
             self._messages, messages = self._pipe()
             self._log_end, log = self._pipe()
-            handles = (messages.fileno(), engine_handle)
+            passed = (messages.fileno(), *handles)
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, *map(str, handles), *sys.path],
+                [_python(), "-c", _START, room, ",".join(map(str, passed)), *sys.path],
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                pass_fds=handles,
+                pass_fds=passed,
                 start_new_session=True,
             )
+        except OSError as error:
+            self._held.close()
+            raise _not_started(error) from error
         except BaseException:
             self._held.close()
             raise
@@ -69,7 +84,10 @@ class Child(Closing):
         log.close()
         for end in (self._messages, self._log_end):
             self._selector.register(end, selectors.EVENT_READ)
-        self._tell(request.encode() + b"\n")
+        assert self._process.stdin is not None  # noqa: S101 it was asked for
+        self._control = self._process.stdin.fileno()
+        os.set_blocking(self._control, False)
+        self._selector.register(self._control, selectors.EVENT_WRITE)
 
     def close(self) -> None:
         """Kills it where it still runs, and waits until it is gone."""
@@ -91,12 +109,16 @@ class Child(Closing):
             Its messages since the last call; often none.
         """
         messages: list[Message] = []
+        gone = self._process.poll() is not None
         self._selector.register(wake, selectors.EVENT_READ)
         try:
-            ready = [key.fd for key, _ in self._selector.select(max(wait_s, 0.0))]
+            ready = [key.fd for key, _ in self._selector.select(0 if gone else max(wait_s, 0.0))]
         finally:
             self._selector.unregister(wake)
         for handle in ready:
+            if handle == self._control:
+                self._tell()
+                continue
             data = os.read(handle, _READ_BYTES)
             if handle == wake:
                 continue
@@ -106,14 +128,20 @@ class Child(Closing):
                 messages += self._receiver.feed(data)
             else:
                 self._log.append(data)
+        if gone and self.is_talking and self._messages.fileno() not in ready:
+            # Something that it started has its pipe; nobody speaks for it any more.
+            self._selector.unregister(self._messages)
         return messages
 
     def ask_to_stop(self) -> None:
-        """Asks it to end its build; it does between two steps."""
-        self._tell(STOP)
+        """Asks it to end; when it does is its own affair."""
+        if not self._untold and self._control not in self._selector.get_map():
+            self._selector.register(self._control, selectors.EVENT_WRITE)
+        self._untold = memoryview(bytes(self._untold) + STOP)
+        self._tell()
 
     def kill(self) -> None:
-        """Ends it now, and whatever it started."""
+        """Ends it now, and whatever it started in its session."""
         if self._process.poll() is None:
             self.killed = True
             with suppress(OSError):
@@ -135,10 +163,17 @@ class Child(Closing):
         said = [one_line(line, 200) for line in text.splitlines() if line.strip()]
         return " | ".join(said[-lines:]) or "nothing"
 
-    def _tell(self, data: bytes) -> None:
-        if self._process.stdin is not None:
-            with suppress(BrokenPipeError):  # it is gone; its messages end too
-                self._process.stdin.write(data)
+    def _tell(self) -> None:
+        """Writes as much as the pipe takes now."""
+        try:
+            while self._untold:
+                self._untold = self._untold[os.write(self._control, self._untold) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # it is gone; its messages end too
+            self._untold = memoryview(b"")
+        if self._control in self._selector.get_map():
+            self._selector.unregister(self._control)
 
     def _pipe(self) -> tuple[FileIO, FileIO]:
         """The reading and the writing end."""
@@ -150,7 +185,7 @@ class Child(Closing):
 
     def _end(self) -> None:
         self.kill()
-        deadline = time.monotonic() + _REAP_S
+        deadline = time.monotonic() + REAP_S
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(deadline - time.monotonic())
         if self._process.stdin is not None:
@@ -160,3 +195,32 @@ class Child(Closing):
             # It hangs within a driver and cannot be reaped; claiming that it was keeps Python
             # from warning about it at exit.
             self._process.returncode = -signal.SIGKILL
+
+
+def _python() -> str:
+    """The Python that runs here; where a program has it built in, the one beside its libraries."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    own = Path(sys.executable or "")
+    if own.name.startswith("python"):
+        return str(own)
+    beside = [
+        Path(prefix, "bin", found)
+        for prefix in (sys.prefix, sys.base_prefix)
+        for found in (name, "python3")
+    ]
+    found = next((path for path in beside if os.access(path, os.X_OK)), None)
+    if found is None:
+        raise BuildFailed(
+            f"no {name} was found at {sys.prefix}, and a build runs in a process of its own; "
+            "install it, or set sys.executable"
+        )
+    return str(found)
+
+
+def _not_started(error: OSError) -> BuildFailed | NotEnoughMemory:
+    reason = error.strerror or type(error).__name__
+    if error.errno in (errno.ENOMEM, errno.EAGAIN):
+        return NotEnoughMemory(
+            f"no process can be started for the build ({reason}); stop other programs"
+        )
+    return BuildFailed(f"no process can be started for the build ({reason}); see `ulimit -a`")

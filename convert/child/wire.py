@@ -7,8 +7,11 @@ import os
 import threading
 from typing import Any
 
+from faceguard.engines import errors
+from faceguard.engines.errors import BuildFailed, FaceguardError
+
 STOP = b"stop\n"
-"""What the parent writes into the child's standard input to end the build."""
+"""What the parent writes into the child's standard input to end its work."""
 
 Message = dict[str, Any]
 
@@ -28,8 +31,12 @@ class Sender:
             try:
                 write_all(self._handle, line)
             except BrokenPipeError:
-                # Within a callback of the library no exception gets out; there is nobody to tell.
+                # Within a callback of a library no exception gets out; there is nobody to tell.
                 os._exit(1)
+
+    def send_error(self, error: FaceguardError) -> None:
+        """Sends what the parent is to raise; `as_error` makes it out there."""
+        self.send("failed", error=type(error).__name__, text=str(error))
 
 
 class Receiver:
@@ -43,6 +50,13 @@ class Receiver:
         """The messages that these bytes complete; a line that was cut off never comes out."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [json.loads(line) for line in lines]
+
+
+def as_error(message: Message) -> FaceguardError:
+    """The error that `Sender.send_error` sent: the same class, the same text."""
+    kind = getattr(errors, message["error"], BuildFailed)
+    error: FaceguardError = kind(message["text"])
+    return error
 
 
 def write_all(handle: int, data: bytes | memoryview) -> None:

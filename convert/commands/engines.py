@@ -6,15 +6,19 @@ import argparse
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from faceguard.convert.build.request import check_targets
 from faceguard.convert.commands.telling import Speaker, made_lines, seconds, size, targets
-from faceguard.convert.engine.make import Made, find_made, make_engine
+from faceguard.convert.engine.make import find_made, make_engine
+from faceguard.convert.engine.publish import lock_build
 from faceguard.convert.engine.request import TIMEOUT_S, Request, request_for
-from faceguard.engines.engine_store import Stored, stored_engines
-from faceguard.engines.errors import FaceguardError, ModelError, OutputError, UsageError
-from faceguard.engines.machine import read_machine
-from faceguard.engines.manifest import check_whole
+from faceguard.convert.files import writing
+from faceguard.engines.catalogue import read_catalogue
+from faceguard.engines.engine_store import Stored, look_at, stored_engines
+from faceguard.engines.errors import BuildFailed, FaceguardError, OutputError, UsageError
+from faceguard.engines.machine import Machine, read_machine
 from faceguard.engines.spec import BACKENDS, PRECISIONS, Precision
 from faceguard.engines.wanted import Wanted, read_wanted
 
@@ -34,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--json", action="store_true", help="as JSON, for programs")
     listing.set_defaults(act=_list)
     prune = group.add_parser(
-        "prune", help="remove what this machine's GPU cannot run, and what is damaged"
+        "prune", help="remove what is damaged, and what this machine built before it changed"
     )
     prune.set_defaults(act=_prune)
 
@@ -63,11 +67,22 @@ def add_wanted(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def wanted_requests(options: argparse.Namespace, *, force: bool = False) -> list[Request]:
+def wanted_requests(
+    options: argparse.Namespace, machine: Machine, *, force: bool = False
+) -> list[tuple[Wanted, Request | FaceguardError]]:
     """What is to be built, all looked up before anything is done.
 
+    Args:
+        options: From `add_wanted`.
+        machine: This one.
+        force: Whether to build what is up to date.
+
+    Returns:
+        Each line that was asked for, and its request, or why there can be none: that is no reason
+        not to build the others.
+
     Raises:
-        FaceguardError: A configuration, model or setting that cannot be used.
+        FaceguardError: A configuration, catalogue or setting that cannot be used.
     """
     lines = list(read_wanted(options.config))
     if options.models:
@@ -79,24 +94,31 @@ def wanted_requests(options: argparse.Namespace, *, force: bool = False) -> list
         lines = [line for some in named for line in some]
     if options.precision:
         lines = [_in_precision(line, options.precision) for line in lines]
-    machine = read_machine()
-    requests = [
-        request_for(
-            line,
-            machine,
-            backend=options.backend,
-            targets=options.target,
-            timeout_s=options.timeout,
-            force=force,
-        )
-        for line in lines
-    ]
-    if options.target and not any(request.targets for request in requests):
+    catalogue = read_catalogue()
+    check_targets(options.target)
+
+    def looked_up(line: Wanted) -> Request | FaceguardError:
+        try:
+            return request_for(
+                line,
+                machine,
+                backend=options.backend,
+                targets=options.target,
+                timeout_s=options.timeout,
+                force=force,
+                catalogue=catalogue,
+            )
+        except FaceguardError as error:
+            return error
+
+    found = [(line, looked_up(line)) for line in lines]
+    requests = [request for _, request in found if isinstance(request, Request)]
+    if options.target and requests and not any(request.targets for request in requests):
         raise UsageError(
             f"--target is for --backend tensorrt-rtx; here it would be {requests[0].backend}: "
             "add --backend tensorrt-rtx"
         )
-    return requests
+    return found
 
 
 def _in_precision(line: Wanted, precision: Precision) -> Wanted:
@@ -129,15 +151,18 @@ def _build(options: argparse.Namespace) -> int:
     speaker = Speaker(quiet=options.quiet)
     code = 0
     documents = []
-    for request in wanted_requests(options, force=options.force):
+    for line, request in wanted_requests(options, read_machine(), force=options.force):
         try:
-            made = _made(request, speaker, quiet=options.quiet)
-        except OutputError:
-            raise  # the next would fail alike
+            if isinstance(request, FaceguardError):
+                raise request
+            made = find_made(request) if not request.force else None
+            made = made or make_engine(request, say=speaker.say, quiet=options.quiet)
         except FaceguardError as error:
             sys.stderr.write(f"faceguard: {error}\n")
-            documents.append({"name": request.source.name, "error": str(error)})
+            documents.append({"name": line.model, "error": str(error)})
             code = code or error.exit_code
+            if isinstance(error, OutputError):
+                break  # the next would fail alike
             continue
         documents.append(made.facts())
         if not options.json:
@@ -146,11 +171,6 @@ def _build(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps(documents, indent=2) + "\n")
     return code
-
-
-def _made(request: Request, speaker: Speaker, *, quiet: bool) -> Made:
-    found = None if request.force else find_made(request)
-    return found or make_engine(request, say=speaker.say, quiet=quiet)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -194,30 +214,37 @@ def _shapes(least: tuple[int | None, ...], most: tuple[int | None, ...]) -> str:
 
 def _prune(_options: argparse.Namespace) -> int:
     machine = read_machine()
-    for engine in stored_engines(machine):
+    code = 0
+    for engine in list(stored_engines(machine)):
         if engine.wrong is None:
             continue
-        if machine.gpu is None and _is_for_a_gpu(engine):
-            # A driver that hangs must not cost a device all its engines, nor is a builder's
-            # work for GPUs elsewhere stale.
-            sys.stdout.write(f"kept {engine.folder.name}: {engine.wrong}\n")
-            continue
         try:
-            shutil.rmtree(engine.folder)
-        except OSError as error:
-            raise OutputError(
-                f"{engine.folder}: cannot be removed ({error.strerror}); remove it as its owner"
-            ) from error
-        sys.stdout.write(f"removed {engine.folder.name}: {engine.wrong}\n")
-    return 0
+            for line in _pruned(engine, machine):
+                sys.stdout.write(line + "\n")
+        except OutputError as error:
+            # A store of somebody else's is no reason to leave one's own full.
+            sys.stderr.write(f"faceguard: {error}\n")
+            code = code or error.exit_code
+    return code
 
 
-def _is_for_a_gpu(engine: Stored) -> bool:
-    """Whether it is whole, and only lacks a GPU to run on."""
-    if engine.manifest is None or engine.manifest.backend == "onnx":
-        return False
+def _pruned(engine: Stored, machine: Machine) -> Iterator[str]:
+    """Removes one engine if nobody misses it; says what became of it."""
+    name = engine.folder.name
+    if not engine.useless:
+        yield f"kept {name}: {engine.wrong}"
+        return
+    store = engine.folder.parent
     try:
-        check_whole(engine.folder / engine.manifest.file)
-    except ModelError:
-        return False
-    return True
+        held = lock_build(store, name, say=lambda _: None, limit_s=0)
+    except BuildFailed:
+        yield f"kept {name}: a build of it is at work"
+        return
+    with held:
+        # It may have been built anew since it was looked at.
+        now = look_at(engine.folder, machine)
+        if now is None or not now.useless:
+            return
+        with writing(store, elsewhere=f"remove {engine.folder} as its owner"):
+            shutil.rmtree(engine.folder)
+        yield f"removed {name}: {now.wrong}"

@@ -5,28 +5,25 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
 import platform
-import re
 import stat
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from faceguard.convert.commands.engines import add_wanted, wanted_requests
 from faceguard.convert.commands.telling import Speaker, seconds
+from faceguard.convert.commands.without_paths import without_paths
 from faceguard.convert.engine.publish import FILE_ELSEWHERE
 from faceguard.convert.engine.request import tools
 from faceguard.convert.files import publish, writing
-from faceguard.engines.engine_store import engines_folder
-from faceguard.engines.errors import FaceguardError, OutputError
-from faceguard.engines.machine import read_machine
-from faceguard.engines.store import store_folder
+from faceguard.engines.errors import FaceguardError, OutputError, UsageError
+from faceguard.engines.machine import Machine, read_machine
 
 HELP = "Builds, proves and times every configured model on this device; writes a report."
 
 _FOR_S = 3.0
-_FOLDERS = re.compile(r"(?<![\w.])/([^/\s:;,'\"]+)/(?:[^/\s:;,'\"]+/)*")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,37 +62,56 @@ def run(options: argparse.Namespace) -> int:
     place = options.out or Path(f"faceguard-selftest-{_stamp()}.json")
     if not to_stdout:
         _check(place)
+    machine = read_machine()
+    _check_targets(options.target, machine)
     code = 0
-    rows = []
-    for request in wanted_requests(options):
-        try:
+    rows: list[dict[str, Any]] = []
+    folders: list[Path] = []
+    for line, request in wanted_requests(options, machine):
+        folders += [line.calibration] if line.calibration else []
+        error: FaceguardError | None
+        if isinstance(request, FaceguardError):
+            error = request
+            rows.append({"name": line.model, "error": str(error)})
+        else:
             tested = selftest(request, for_s=options.seconds, say=speaker.say, quiet=options.quiet)
-        except FaceguardError as error:
+            error = tested.error
+            rows.append(tested.facts())
+            if not to_stdout:
+                sys.stdout.writelines(f"{told}\n" for told in tested.lines())
+                sys.stdout.flush()
+        if error is not None:
             sys.stderr.write(f"faceguard: {error}\n")
-            rows.append({"name": request.source.name, "error": str(error)})
             code = code or error.exit_code
-            continue
-        rows.append(tested.facts())
-        if not to_stdout:
-            sys.stdout.write("\n".join(tested.lines()) + "\n")
-            sys.stdout.flush()
     report = {
         "made": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "machine": {
-            **asdict(read_machine()),
+            **asdict(machine),
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
             "python": platform.python_version(),
         },
         "tools": tools(),
         "models": rows,
     }
-    text = json.dumps(_without_paths(report), indent=2) + "\n"
+    folders += [options.config.parent] if options.config else []
+    text = json.dumps(without_paths(report, folders), indent=2) + "\n"
     if to_stdout:
         sys.stdout.write(text)
     else:
         _write(place, text)
         sys.stdout.write(f"report: {place}\n")
     return code
+
+
+def _check_targets(targets: tuple[str, ...], machine: Machine) -> None:
+    """Before minutes of work: will what is built run here?"""
+    gpu = machine.gpu
+    here = "sm{}{}".format(*gpu.compute_capability) if gpu is not None else None
+    if targets and here not in targets:
+        raise UsageError(
+            f"--target {','.join(targets)}: the selftest runs its engines, and here is "
+            f"{here or 'no GPU'}; leave it out, or build with `faceguard engines build`"
+        )
 
 
 def _check(place: Path) -> None:
@@ -124,24 +140,3 @@ def _draft(place: Path) -> Path:
 
 def _stamp() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
-
-
-def _without_paths(value: object) -> object:
-    """The same without folders in any text: they may tell a user's name."""
-    if isinstance(value, dict):
-        return {key: _without_paths(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_paths(inner) for inner in value]
-    if not isinstance(value, str):
-        return value
-    # These may hold spaces, so that no pattern would find their end.
-    home = Path(os.environ.get("HOME") or "/")
-    for folder in (engines_folder(), store_folder(), Path.cwd(), home):
-        if folder.name:
-            value = value.replace(f"{folder}/", ".../")
-    return _FOLDERS.sub(_hidden, value)
-
-
-def _hidden(found: re.Match[str]) -> str:
-    # The names of some models' layers look like paths, but begin with no folder of this machine.
-    return ".../" if Path("/", found[1]).exists() else found[0]

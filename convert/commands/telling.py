@@ -51,8 +51,10 @@ def seconds(text: str) -> float:
 
 def targets(text: str) -> tuple[str, ...]:
     """GPUs to build for, each once, so that equal wishes are equal engines."""
-    words = {word.strip().lower().replace("sm_", "sm") for word in text.split(",")}
-    return tuple(sorted(words - {""}))
+    words = {word.strip().lower().replace("sm_", "sm") for word in text.split(",")} - {""}
+    if not words:
+        raise argparse.ArgumentTypeError(f"{text!r} names no GPU; write such as sm86,sm89")
+    return tuple(sorted(words))
 
 
 def size(count: int) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from faceguard.convert.admission import admit
 from faceguard.convert.build.builder import build_engine
-from faceguard.convert.build.progress import open_progress
 from faceguard.convert.build.request import BuildRequest
 from faceguard.convert.build.timing import timing_cache_path
 from faceguard.convert.onnx_bytes import parsed, serialized
@@ -23,6 +22,7 @@ from faceguard.engines.trt import TensorRtRuntime
 
 if TYPE_CHECKING:
     from faceguard.convert.accuracy.gate import Accuracy
+    from faceguard.convert.build.progress import BuildProgress
     from faceguard.convert.build.request import BuildOutcome
     from faceguard.convert.engine.prepared import Prepared
     from faceguard.convert.engine.request import Request
@@ -49,14 +49,14 @@ class Built:
     notes: tuple[str, ...] = ()
 
 
-def build(request: Request, prepared: Prepared, out: Path, *, quiet: bool) -> Built:
+def build(request: Request, prepared: Prepared, out: Path, *, progress: BuildProgress) -> Built:
     """Builds an engine from a prepared graph.
 
     Args:
         request: What is asked for.
         prepared: The graph.
         out: Where the engine is to be written.
-        quiet: Whether to show no progress.
+        progress: Told how far the build is.
 
     Raises:
         NotEnoughMemory: It would not fit into what is free, or did not.
@@ -81,8 +81,7 @@ def build(request: Request, prepared: Prepared, out: Path, *, quiet: bool) -> Bu
         targets=request.targets,
     )
     try:
-        with open_progress(name, quiet=quiet) as progress:
-            outcome = build_engine(asked, timeout_s=request.timeout_s, progress=progress)
+        outcome = build_engine(asked, progress=progress)  # its time limit is the whole work's
     except FaceguardError as error:
         # The draft is gone when anyone reads this.
         told = str(error).replace(str(prepared.graph), name).replace(str(out), name)
@@ -92,6 +91,7 @@ def build(request: Request, prepared: Prepared, out: Path, *, quiet: bool) -> Bu
         "peak_mb": round(outcome.peak_mb, 1),
         "need_mb": round(need.total_bytes / 1e6, 1),
         "workspace_mb": round(workspace_bytes / 1e6, 1),
+        "workspace_wanted_mb": round(need.workspace_bytes / 1e6, 1),
         "warnings": outcome.warnings,
     }
     lowered = 0 < workspace_bytes < need.workspace_bytes
@@ -120,14 +120,14 @@ def judge(request: Request, prepared: Prepared, engine: Path) -> Accuracy:
 
 def _opened(request: Request, prepared: Prepared, engine: Path) -> Runtime:
     if request.backend == "onnx":
-        return OnnxRuntime(prepared.graph)
+        return OnnxRuntime(prepared.graph, lean=True)
     if request.runs_here:
         return TensorRtRuntime(engine, backend=request.backend)
     # ONNX Runtime computes half precision in single on a CPU and hides what a GPU would lose.
     spelled_out = prepared.graph.with_name("rounded.onnx")
     graph = parsed(prepared.graph.read_bytes(), name=request.source.name)
     spelled_out.write_bytes(serialized(rounded(graph)))
-    return OnnxRuntime(spelled_out)
+    return OnnxRuntime(spelled_out, lean=True)
 
 
 def _timings(request: Request) -> Path | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,12 +12,22 @@ from typing import TYPE_CHECKING, Any
 from faceguard.convert.admission import admit
 from faceguard.convert.engine.make import check_place, find_made
 from faceguard.convert.engine.prepared import Prepared, prepare_graph
-from faceguard.convert.files import scratch
+from faceguard.convert.engine.publish import FILE_ELSEWHERE, STORE_ELSEWHERE
+from faceguard.convert.files import scratch, writing
+from faceguard.engines.child import ChildFailed, run_limited
 from faceguard.engines.engine_store import engine_file, engines_folder
+from faceguard.engines.errors import BuildFailed, UsageError
 from faceguard.engines.memory import show_bytes
 
 if TYPE_CHECKING:
     from faceguard.convert.engine.request import Request
+
+# The library is loaded elsewhere: on a broken driver that crashes.
+_TARGETS = """
+from faceguard.convert.build.backend import load_backend
+print(*load_backend("tensorrt-rtx").ComputeCapability.__members__)
+"""
+_TARGETS_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -81,9 +93,47 @@ def rehearse(request: Request, *, say: Callable[[str], None]) -> Rehearsal:
     if request.out is not None:
         check_place(request.out)
     found = None if request.force else find_made(request)
+    if found is None:
+        _check_writing(request)
+        _check_targets(request)
     say(f"{request.source.name}: preparing the {request.precision} graph")
     with scratch("faceguard-dry-run-") as folder:
         prepared = prepare_graph(request, folder)
     workspace = admit(prepared.need, request.free(), name=request.source.name)
     store = engines_folder() / request.folder_name / engine_file(request.backend)
     return Rehearsal(request, prepared, request.out or store, found is not None, workspace)
+
+
+def _check_writing(request: Request) -> None:
+    """Makes a folder where the engine would be built, and takes it away at once."""
+    if request.out is not None:
+        home, elsewhere = request.out.parent, FILE_ELSEWHERE
+    else:
+        home, elsewhere = engines_folder(), STORE_ELSEWHERE
+    with writing(home, elsewhere=elsewhere):
+        place = home.absolute()
+        while not place.exists():
+            place = place.parent
+        # Asking for rights is not enough: a disk may be read-only, full, or none for folders.
+        with tempfile.TemporaryDirectory(prefix=".faceguard-dry-run-", dir=place):
+            pass
+
+
+def _check_targets(request: Request) -> None:
+    """Whether TensorRT for RTX builds for these GPUs, which only itself knows."""
+    if not request.targets:
+        return
+    try:
+        told = run_limited([sys.executable, "-c", _TARGETS], limit_s=_TARGETS_LIMIT_S)
+    except ChildFailed as error:
+        raise BuildFailed(f"TensorRT for RTX: {error}; see: faceguard doctor") from error
+    if told.code != 0:
+        last = (told.err.strip().splitlines() or [told.crash or "it said nothing"])[-1]
+        raise BuildFailed(f"TensorRT for RTX does not start: {last[:200]}; see: faceguard doctor")
+    known = {word.lower() for word in told.out.split() if word.startswith("SM")}
+    for target in request.targets:
+        if target not in known:
+            raise UsageError(
+                f"TensorRT for RTX {request.machine.tensorrt_rtx} does not build for {target}; "
+                f"it knows {', '.join(sorted(known))}"
+            )

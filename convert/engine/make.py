@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 import stat
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceguard.convert.engine.publish import FILE_ELSEWHERE, STORE_ELSEWHERE, Draft, lock_build
-from faceguard.convert.engine.request import tools
 from faceguard.convert.files import output_error
 from faceguard.engines.engine_store import engine_file, engines_folder, find_built
 from faceguard.engines.errors import ModelError, OutputError, OutputExists
 from faceguard.engines.manifest import EngineManifest, check_whole, read_manifest
-from faceguard.engines.store import sha256_of
 
 if TYPE_CHECKING:
     from faceguard.convert.engine.request import Request
@@ -65,22 +61,26 @@ def find_made(request: Request) -> Made | None:
         check_place(request.out)
         return _standing(request, request.out)
     found = find_built(request.source.name, request.precision, request.backend, request.key)
-    return None if found is None else Made(*found, fresh=False)
+    return None if found is None else _made_before(*found)
 
 
 def make_engine(request: Request, *, say: Say, quiet: bool = False) -> Made:
     """Makes an engine, proves it and puts it into its place; or finds it made before.
 
+    The work is done in a child process. Ctrl-C and SIGTERM end it within a second; then what the
+    signal's handler raised is raised here.
+
     Args:
-        request: What is asked for.
-        say: Told one line for each step that may last.
+        request: What is asked for; its `timeout_s` is for all of the work.
+        say: Told one line for each step that may last, and every ten seconds while one does.
         quiet: Whether to show no progress of the build.
 
     Returns:
         The engine. Whatever was not proven is nowhere.
 
     Raises:
-        ConvertError: The graph cannot become this engine, or the result is not as good as it.
+        ConvertError: The graph cannot become this engine, or the result is not as good as it;
+            also where the work crashed, took too long, or ran out of memory.
         OutputError: The engine's place cannot be written.
         UsageError: Shapes that do not fit the graph.
         InputError: Calibration or golden pictures that cannot be read.
@@ -90,63 +90,35 @@ def make_engine(request: Request, *, say: Say, quiet: bool = False) -> Made:
         return found
     with ExitStack() as held:
         if request.out is None:
-            store = engines_folder()
-            held.enter_context(
-                lock_build(store, request.folder_name, say=say, limit_s=request.timeout_s)
-            )
-            # Whoever held the lock before may have built the same.
-            if not request.force and (found := find_made(request)) is not None:
-                return found
-            draft = held.enter_context(Draft(store, elsewhere=STORE_ELSEWHERE))
+            home, elsewhere, lock = engines_folder(), STORE_ELSEWHERE, request.folder_name
         else:
             check_place(request.out)
-            draft = held.enter_context(Draft(request.out.parent, elsewhere=FILE_ELSEWHERE))
+            home, elsewhere, lock = request.out.parent, FILE_ELSEWHERE, request.out.name
+        held.enter_context(
+            lock_build(home, lock, say=say, limit_s=request.timeout_s, elsewhere=elsewhere)
+        )
+        # Whoever held the lock before may have built the same.
+        if not request.force and (found := find_made(request)) is not None:
+            return found
+        draft = held.enter_context(Draft(home, elsewhere=elsewhere))
         return _make(request, draft, say=say, quiet=quiet)
 
 
 def _make(request: Request, draft: Draft, *, say: Say, quiet: bool) -> Made:
-    # Only here: these load what an engine that stands there already can do without.
-    from faceguard.convert.engine.backend import build, judge
-    from faceguard.convert.engine.prepared import prepare_graph
+    # Only here: an engine that stands there already can do without.
+    from faceguard.convert.engine.work import Task, work
 
-    begun_ns = time.monotonic_ns()
-    name = request.source.name
-    say(f"{name}: preparing the {request.precision} graph")
-    with draft.writing():
-        prepared = prepare_graph(request, draft.folder)
-        built = build(request, prepared, draft.folder / engine_file(request.backend), quiet=quiet)
-    say(f"{name}: comparing with the FP32 graph")
-    accuracy = judge(request, prepared, built.engine)
-    manifest = EngineManifest(
-        name=name,
-        key=request.key,
-        backend=request.backend,
-        precision=request.precision,
-        file=request.out.name if request.out else built.engine.name,
-        bytes=built.engine.stat().st_size,
-        sha256=sha256_of(built.engine),
-        source={"file": request.source.path.name, "sha256": request.source.sha256},
-        graph_sha256=sha256_of(prepared.graph),
-        inputs=prepared.inputs,
-        outputs=prepared.outputs,
-        flags=request.flags,
-        built_for=request.built_for,
-        precision_proof={
-            "graph": asdict(prepared.proof),
-            "engine": built.layers,
-            "kept": [str(kept) for kept in prepared.kept],
-        },
-        accuracy=accuracy.facts(),
-        build={**built.facts, "total_s": round((time.monotonic_ns() - begun_ns) / 1e9, 3)},
-        tools=tools(),
-        made=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-    )
-    if request.out is not None:
-        engine = draft.into_file(built.engine, request.out, manifest)
-    else:
-        engine = draft.into_store(engines_folder() / request.folder_name, manifest)
-    notes = (*prepared.notes(), str(accuracy), *built.notes)
-    return Made(engine, manifest, fresh=True, notes=notes)
+    done = work(Task(request, draft.folder, draft.home, draft.elsewhere), say=say, quiet=quiet)
+    if request.out is None:
+        engine = draft.into_store(engines_folder() / request.folder_name, done.manifest)
+        return Made(engine, done.manifest, fresh=True, notes=done.notes)
+    # Minutes have gone by, and not everyone who writes files takes our lock.
+    check_place(request.out)
+    if not request.force and (found := _standing(request, request.out)) is not None:
+        return found
+    built = draft.folder / engine_file(request.backend)
+    engine = draft.into_file(built, request.out, done.manifest)
+    return Made(engine, done.manifest, fresh=True, notes=done.notes)
 
 
 def _standing(request: Request, out: Path) -> Made | None:
@@ -164,7 +136,21 @@ def _standing(request: Request, out: Path) -> Made | None:
         manifest = None
     if manifest is None or manifest.key != request.key:
         raise OutputExists(f"{taken}: something else stands there; use --force to replace it")
-    return Made(out, manifest, fresh=False)
+    return _made_before(out, manifest)
+
+
+def _made_before(engine: Path, manifest: EngineManifest) -> Made:
+    """With the note that counts as long as the engine does: it may be slower than need be."""
+    given_mb, wanted_mb = (
+        manifest.build.get(key, 0.0) for key in ("workspace_mb", "workspace_wanted_mb")
+    )
+    if not 0 < given_mb < wanted_mb:
+        return Made(engine, manifest, fresh=False)
+    lowered = (
+        f"built when little memory was free, with a workspace of {given_mb:.0f} MB in place of "
+        f"{wanted_mb:.0f} MB; --force builds it anew"
+    )
+    return Made(engine, manifest, fresh=False, notes=(lowered,))
 
 
 def check_place(out: Path) -> None:

@@ -1,22 +1,22 @@
 """Engine and manifest appear together, or not at all.
 
-A build works in a draft folder beside the engines, which its lock marks as in use; drafts whose
-lock is free belong to builds that were killed, and go. In a store the draft becomes the engine's
-folder in one rename. Where the user names a file, the old manifest goes first and the new one
-comes last: a cut in between leaves an engine without a manifest, which nothing loads.
+A build works in a draft folder beside the engines, which a lock marks as in use; drafts and locks
+that nobody holds belong to builds that were killed, and go. In a store the draft becomes the
+engine's folder in one rename. Where the user names a file, the old manifest goes first and the new
+one comes last: a cut in between leaves an engine without a manifest, which nothing loads.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
+from faceguard.convert.engine.locks import Lock, try_lock
 from faceguard.convert.files import publish, writing
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import BuildFailed
@@ -24,7 +24,7 @@ from faceguard.engines.manifest import MANIFEST_NAME, EngineManifest
 from faceguard.engines.sync import sync
 
 _DRAFTS = ".faceguard-drafts"
-_LOCKS = ".locks"
+_LOCK = ".lock"
 _LOOK_AGAIN_S = 0.2
 _SAY_AGAIN_S = 15.0
 
@@ -37,6 +37,8 @@ class Draft(Closing):
 
     Attributes:
         folder: Where to write.
+        home: The folder in which the engine is to appear.
+        elsewhere: How to name another place, for messages.
     """
 
     def __init__(self, home: Path, *, elsewhere: str) -> None:
@@ -49,23 +51,21 @@ class Draft(Closing):
         Raises:
             OutputError: The folder cannot be written.
         """
-        self._home = home
-        self._elsewhere = elsewhere
+        self.home = home
+        self.elsewhere = elsewhere
+        drafts = home / _DRAFTS
         with ExitStack() as held:
-            with self.writing(), _locked_folder(home / _DRAFTS) as drafts:
-                held.callback(_remove, drafts)
-                _clear_stale(drafts)
+            with self.writing():
                 self.folder = drafts / f"{os.getpid()}-{secrets.token_hex(4)}"
-                self.folder.mkdir()
+                held.enter_context(_new_lock(self.folder))
+                _clear_stale(drafts)
                 held.callback(shutil.rmtree, self.folder, ignore_errors=True)
-                lock = os.open(self.folder, os.O_RDONLY)
-                held.callback(os.close, lock)
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                self.folder.mkdir()
             self._held = held.pop_all()
 
     def writing(self) -> AbstractContextManager[None]:
         """Turns what the system says about a write into the draft into one clear line."""
-        return writing(self._home, elsewhere=self._elsewhere)
+        return writing(self.home, elsewhere=self.elsewhere)
 
     def close(self) -> None:
         """Removes what was not published."""
@@ -124,89 +124,70 @@ class Draft(Closing):
         return target
 
 
-def lock_build(store: Path, name: str, *, say: Callable[[str], None], limit_s: float) -> ExitStack:
+def lock_build(
+    home: Path,
+    name: str,
+    *,
+    say: Callable[[str], None],
+    limit_s: float,
+    elsewhere: str = STORE_ELSEWHERE,
+) -> Lock:
     """Takes the lock of one engine, so that two builds of it do the work once.
 
     Args:
-        store: The store in which it is to appear.
-        name: Its folder's name.
+        home: The folder in which it is to appear.
+        name: What it is called there.
         say: Told while another build holds it.
         limit_s: How long to wait for that.
+        elsewhere: How to name another place, for messages.
 
     Returns:
-        What holds the lock until it is closed.
+        The lock, held until it is closed.
 
     Raises:
         BuildFailed: The other build took too long.
-        OutputError: The store cannot be written.
+        OutputError: The folder cannot be written.
     """
-    held = ExitStack()
-    with writing(store, elsewhere=STORE_ELSEWHERE):
-        (store / _LOCKS).mkdir(parents=True, exist_ok=True)
-        # The file stays: removing it would let a third build lock a new one of the same name.
-        file = held.enter_context((store / _LOCKS / f"{name}.lock").open("a"))
-    begun = told = time.monotonic()
-    first = True
-    try:
-        while not _try_lock(file.fileno()):
-            now = time.monotonic()
-            if first or now - told > _SAY_AGAIN_S:
-                say(f"another build of {name} is at work; waiting for it ({now - begun:.0f} s)")
-                told, first = now, False
-            if now - begun > limit_s:
-                raise BuildFailed(
-                    f"{name}: another build of it was not done after {limit_s:g} s; "
-                    "see what it does, or give --timeout more"
-                )
-            time.sleep(_LOOK_AGAIN_S)
-    except BaseException:
-        held.close()
-        raise
-    return held
+    path = home / _DRAFTS / f"{name}{_LOCK}"
+    begun = time.monotonic()
+    told: float | None = None
+    while True:
+        with writing(home, elsewhere=elsewhere):
+            lock = try_lock(path)
+        if lock is not None:
+            return lock
+        now = time.monotonic()
+        if now - begun > limit_s:
+            raise BuildFailed(
+                f"{name}: another build of it was not done after {limit_s:g} s; "
+                "see what it does, or give --timeout more"
+            )
+        # Not at the first look: whoever clears up holds each lock for a moment.
+        if now - begun >= _LOOK_AGAIN_S and (told is None or now - told > _SAY_AGAIN_S):
+            say(f"another build of {name} is at work; waiting for it ({now - begun:.0f} s)")
+            told = now
+        time.sleep(_LOOK_AGAIN_S)
 
 
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}{_LOCK}")
 
 
-@contextmanager
-def _locked_folder(folder: Path) -> Iterator[Path]:
-    """A folder, made where it is not there, that no other build clears or removes meanwhile."""
-    with ExitStack() as held:
-        while True:
-            folder.mkdir(parents=True, exist_ok=True)
-            # Another build's last act may be to remove it, until the lock is ours: then once more.
-            with suppress(FileNotFoundError):
-                handle = held.enter_context(_handle(folder))
-                fcntl.flock(handle, fcntl.LOCK_EX)  # held for moments only
-                if folder.stat().st_ino == os.fstat(handle).st_ino:
-                    break
-        yield folder
-
-
-@contextmanager
-def _handle(folder: Path) -> Iterator[int]:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
+def _new_lock(folder: Path) -> Lock:
+    """The lock of a draft, taken before the draft is there."""
+    while True:
+        lock = try_lock(_lock_of(folder))
+        if lock is not None:
+            return lock
+        time.sleep(_LOOK_AGAIN_S)  # somebody clears up
 
 
 def _clear_stale(drafts: Path) -> None:
-    """Removes drafts whose builder is gone: its lock on the folder went with it."""
-    for folder in drafts.iterdir():
-        with suppress(OSError), _handle(folder) as handle:
-            if _try_lock(handle):
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove(drafts: Path) -> None:
-    """Takes the folder of drafts away; one with drafts of others, or in use, stays."""
-    with suppress(OSError), _handle(drafts) as handle:
-        if _try_lock(handle):
-            drafts.rmdir()
+    """Removes drafts and locks that nobody holds: whoever held them is dead."""
+    for name in {path.name.removesuffix(_LOCK) for path in drafts.iterdir()}:
+        folder = drafts / name
+        with suppress(OSError):
+            lock = try_lock(_lock_of(folder))
+            if lock is not None:
+                with lock:
+                    shutil.rmtree(folder, ignore_errors=True)

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 Kind = Literal["onnx", "tflite", "pb"]
 
 _MOST_BYTES = 2 << 30
+_FIRST_BYTES: dict[int, Kind] = {0x08: "onnx", 0x0A: "pb"}
+_TITLES: dict[Kind, str] = {
+    "onnx": "an ONNX graph",
+    "tflite": "a TFLite model",
+    "pb": "a frozen TensorFlow graph",
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class Source:
             UsageError: The catalogue is broken.
         """
         data = _read(path)
+        _check_kind(path, data, kind)
         digest = hashlib.sha256(data).hexdigest()
         models = (catalogue or read_catalogue()).entries.values()
         known = next((entry for entry in models if entry.sha256 == digest), None)
@@ -122,6 +129,20 @@ def _read(path: Path) -> bytes:
     if not data:
         raise BadModelFile(f"{path}: an empty file; fetch or export it anew")
     return data
+
+
+def _check_kind(path: Path, data: bytes, kind: Kind) -> None:
+    """Tells a file that was given under another kind's option, by its first bytes.
+
+    Both others are protocol buffers: ONNX files begin with the version of their form, field 1, a
+    number; TensorFlow's with the first node, field 1, a message.
+    """
+    is_tflite = data[4:8] == b"TFL3"
+    looks: Kind | None = "tflite" if is_tflite else _FIRST_BYTES.get(data[0])
+    if looks is not None and looks != kind and (is_tflite or kind != "tflite"):
+        raise BadModelFile(f"{path}: looks like {_TITLES[looks]}; give it as --{looks}")
+    if kind == "tflite" and not is_tflite:
+        raise BadModelFile(f"{path}: not a TFLite model: no 'TFL3' at byte 4; fetch it anew")
 
 
 def _plain_name(stem: str) -> str:

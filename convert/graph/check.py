@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import onnx
 
 from faceguard.convert.graph.conditions import Known, reasons
+from faceguard.convert.graph.damage import check_damage, damage_told
 from faceguard.convert.graph.supported import DATA_DEPENDENT, OPS, OPSETS, TYPES
 from faceguard.convert.graph.tensors import (
     STANDARD,
     constants_of,
+    elem_name,
     label,
     line_of,
     reads_of,
@@ -22,6 +24,7 @@ from faceguard.convert.graph.tensors import (
 from faceguard.engines.errors import BadModelFile, UnsupportedOp
 
 _SHOWN = 3
+_LONGEST = 300
 # Protocol buffers end at 2 GiB, and onnx.checker with them.
 _MOST_BYTES = 2**31 - 1
 
@@ -42,8 +45,9 @@ class Problem:
     reason: str
 
     def __str__(self) -> str:
-        """As it stands in a message."""
-        return f"{self.op} {self.node!r}: {self.reason}" if self.node else self.reason
+        """As it stands in a message: on one line, whatever the graph holds."""
+        text = f"{self.op} {self.node!r}: {self.reason}" if self.node else self.reason
+        return "".join(letter if letter.isprintable() else "?" for letter in text)[:_LONGEST]
 
 
 def check_graph(model: onnx.ModelProto, *, name: str) -> None:
@@ -58,7 +62,8 @@ def check_graph(model: onnx.ModelProto, *, name: str) -> None:
         UnsupportedOp: It holds what TensorRT 10.3 to 11.4 would not read; the first few are named.
     """
     check_sound(model, name=name)
-    found = problems(model)
+    with damage_told(name):
+        found = problems(model)
     if found:
         raise UnsupportedOp(
             f"{name}: TensorRT cannot read this graph: {first_of(found)}; "
@@ -84,13 +89,15 @@ def check_sound(model: onnx.ModelProto, *, name: str) -> None:
     """
     if not model.graph.node:
         raise BadModelFile(f"{name}: no operation in this graph; export the model again")
-    _no_outside_weights(model, name)
     if model.ByteSize() > _MOST_BYTES:
         raise BadModelFile(f"{name}: larger than 2 GiB, more than an ONNX file can hold")
-    try:
-        onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
-        raise BadModelFile(f"{name}: no valid graph: {line_of(error)}") from error
+    with damage_told(name):
+        check_damage(model, name=name)
+        _no_outside_weights(model, name)
+        try:
+            onnx.checker.check_model(model)
+        except onnx.checker.ValidationError as error:
+            raise BadModelFile(f"{name}: no valid graph: {line_of(error)}") from error
 
 
 def _no_outside_weights(model: onnx.ModelProto, name: str) -> None:
@@ -127,6 +134,8 @@ def _versions(model: onnx.ModelProto) -> Iterator[Problem]:
 
 
 def _edges(model: onnx.ModelProto) -> Iterator[Problem]:
+    for sparse in model.graph.sparse_initializer:
+        yield Problem(sparse.values.name, "weight", "is stored sparse; export it as a plain one")
     weights = {weight.name for weight in model.graph.initializer}
     for value in model.graph.input:
         kind = value.type.WhichOneof("value")
@@ -195,10 +204,9 @@ def _types(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
 def _bad_type(elem: int) -> str:
     if elem == onnx.TensorProto.UNDEFINED:
         return "has no type"
-    name = onnx.TensorProto.DataType.Name(elem)
     if elem == onnx.TensorProto.DOUBLE:
         return "is DOUBLE; export the model in single precision"
-    return f"is {name}, which TensorRT does not take"
+    return f"is {elem_name(elem)}, which TensorRT does not take"
 
 
 def _settled(graph: onnx.GraphProto) -> set[str]:

@@ -17,6 +17,7 @@ from faceguard.convert.graph.tensors import (
     array_of,
     attribute_of,
     int_of,
+    number_of,
     text_of,
 )
 
@@ -144,10 +145,10 @@ def _scatter_nd(node: onnx.NodeProto, _known: Known) -> Iterator[str]:
 def _top_k(node: onnx.NodeProto, known: Known) -> Iterator[str]:
     if not int_of(node, "sorted", 1):
         yield "sorted is 0; it gives sorted values only"
-    given = known.constants.get(node.input[1]) if len(node.input) > 1 else None
-    count = int(array_of(given).ravel()[0]) if given is not None else int_of(node, "k", 1)
+    count = number_of(known.constants.get(node.input[1])) if len(node.input) > 1 else None
+    count = int_of(node, "k", 1) if count is None else count
     if count >= _MOST_TOPK:
-        yield f"asks for the {count} largest; it gives fewer than {_MOST_TOPK}"
+        yield f"asks for the {count:g} largest; it gives fewer than {_MOST_TOPK}"
 
 
 def _eye_like(node: onnx.NodeProto, known: Known) -> Iterator[str]:
@@ -171,7 +172,7 @@ def _zero_point(node: onnx.NodeProto, known: Known) -> Iterator[str]:
         yield f"its zero point ({node.input[2]!r}) is no constant"
     elif given.data_type == onnx.TensorProto.UINT8:
         yield "quantizes to UINT8; it takes INT8 with a zero point of 0"
-    elif np.any(array_of(given).astype(np.float32)):
+    elif np.any(array_of(given) != 0):
         yield "its zero point is not 0; quantize symmetrically"
 
 

@@ -7,11 +7,12 @@ change from version to version, and folds without a limit on size.
 from __future__ import annotations
 
 from collections.abc import Collection, MutableSequence
+from math import prod
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 
+from faceguard.convert.graph.evaluate import evaluate, may_trap
 from faceguard.convert.graph.fuse import fuse_normalizations
 from faceguard.convert.graph.tensors import (
     STANDARD,
@@ -180,6 +181,7 @@ def _fold_once(model: onnx.ModelProto) -> bool:
         types = tensor_types(model)
     except onnx.shape_inference.InferenceError:
         types = {}
+    stored = {weight.name: weight for weight in graph.initializer}
     bytes_of = {
         weight.name: TensorType(weight.data_type, tuple(weight.dims)).nbytes or 0
         for weight in graph.initializer
@@ -194,14 +196,14 @@ def _fold_once(model: onnx.ModelProto) -> bool:
         if shape is not None:
             computed[node.output[0]] = shape
             continue
-        if not _foldable(node, bytes_of.keys()):
+        if not _foldable(node, bytes_of.keys()) or may_trap(node, stored, types):
             continue
         limit = max(_FREE_BYTES, sum(bytes_of[name] for name in {*node.input} if name))
         sizes = {name: _bytes(types.get(name), limit) for name in node.output if name}
         if sum(sizes.values()) <= limit:
             chosen.append(node)
             bytes_of |= sizes
-    computed |= _evaluate(model, chosen)
+    computed |= evaluate(model, chosen)
     if not computed:
         return False
     # What was computed on the way, and nobody else reads, goes with `drop_unused`.
@@ -236,56 +238,12 @@ def _known_shape(node: onnx.NodeProto, types: dict[str, TensorType]) -> Array | 
         return None
     if node.op_type == "Size":
         shape = kind.fixed
-        return None if shape is None else np.asarray(np.prod(shape, dtype=np.int64), np.int64)
+        count = None if shape is None else prod(shape)
+        return None if count is None or count >= 2**63 else np.asarray(count, np.int64)
     part = kind.shape[int_of(node, "start", 0) : int_of(node, "end", len(kind.shape))]
     if not all(isinstance(side, int) for side in part):
         return None
     return np.asarray(part, np.int64)
-
-
-def _evaluate(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> dict[str, Array]:
-    """Runs operations over constants, in the runtime that is our reference.
-
-    All at once where that goes; else one by one, and what the runtime cannot run (a type that it
-    has no kernel for) stays in the graph.
-    """
-    found = _run(model, nodes)
-    if found is not None:
-        return found
-    stored = {weight.name for weight in model.graph.initializer}
-    found = {}
-    for node in nodes:
-        if {*node.input} - {""} <= stored:
-            found |= _run(model, [node]) or {}
-    return found
-
-
-def _run(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> dict[str, Array] | None:
-    made = {name for node in nodes for name in node.output if name}
-    inside = {name for node in nodes for name in node.input}
-    # What only these operations read need not come out.
-    outside = [node for node in model.graph.node if not {*node.output} - {""} <= made]
-    wanted = sorted(made & {name for node in outside for name in reads_of(node)})
-    if not wanted:
-        return {}
-    part = onnx.ModelProto(ir_version=max(min(model.ir_version, 10), 4))
-    part.opset_import.extend(model.opset_import)
-    part.graph.name = "constants"
-    part.graph.node.extend(nodes)
-    part.graph.initializer.extend(item for item in model.graph.initializer if item.name in inside)
-    part.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    try:
-        session = ort.InferenceSession(
-            part.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-        values = session.run(wanted, {})
-    except Exception:  # noqa: BLE001 - ONNX Runtime's errors have no common class of their own
-        return None
-    return {name: np.asarray(value) for name, value in zip(wanted, values, strict=True)}
 
 
 def _tell_shapes(model: onnx.ModelProto) -> None:
@@ -297,7 +255,8 @@ def _tell_shapes(model: onnx.ModelProto) -> None:
     except onnx.shape_inference.InferenceError:
         return
     for value in graph.output:
-        said, found = type_of(value).shape, types[value.name].shape
+        said = type_of(value).shape
+        found = types[value.name].shape if value.name in types else None
         if said is None or found is None or len(said) != len(found):
             continue
         pairs = zip(said, found, strict=True)

@@ -71,18 +71,23 @@ def _fused(
     parts = [item for item in given if item is not None]
     if len(parts) < len(given) or any(part.data_type != onnx.TensorProto.FLOAT for part in parts):
         return None
-    scale, offset, mean, variance, kernel, *bias = (
-        array_of(part).astype(np.float64) for part in parts
-    )
-    epsilon = attribute_of(norm, "epsilon", _EPSILON)
-    factor = scale / np.sqrt(variance + (epsilon if isinstance(epsilon, float) else _EPSILON))
+    # A weight that is no number is one here, too.
+    with np.errstate(all="ignore"):
+        scale, offset, mean, variance, kernel, *bias = (
+            array_of(part).astype(np.float64) for part in parts
+        )
     before = bias[0] if bias else np.zeros_like(mean)
-    if before.shape != factor.shape:
+    channels = {item.shape for item in (scale, offset, mean, variance, before)}
+    if len(channels) != 1 or mean.ndim != 1 or kernel.ndim < 2:
         return None
-    new_kernel = _scaled(conv, kernel, factor)
-    if new_kernel is None:
+    epsilon = attribute_of(norm, "epsilon", _EPSILON)
+    # A variance below zero gives no number; what then comes out is not fused.
+    with np.errstate(all="ignore"):
+        factor = scale / np.sqrt(variance + (epsilon if isinstance(epsilon, float) else _EPSILON))
+        new_kernel = _scaled(conv, kernel, factor)
+        new_bias = (before - mean) * factor + offset
+    if new_kernel is None or not (_fits(new_kernel) and _fits(new_bias)):
         return None
-    new_bias = (before - mean) * factor + offset
     name = norm.output[0]
     return _stored(new_kernel, f"{name}.weight", weights), _stored(
         new_bias, f"{name}.bias", weights
@@ -102,6 +107,11 @@ def _scaled(conv: onnx.NodeProto, kernel: F64, factor: F64) -> F64 | None:
         return None
     split = kernel.reshape(groups, -1, *kernel.shape[1:])
     return (split * factor.reshape(groups, 1, -1, *tail)).reshape(kernel.shape)
+
+
+def _fits(values: F64) -> bool:
+    """Whether single precision holds them; what is no number is left to whoever runs the graph."""
+    return bool(np.all(np.abs(values) <= np.finfo(np.float32).max))
 
 
 def _stored(values: F64, name: str, weights: dict[str, onnx.TensorProto]) -> onnx.TensorProto:

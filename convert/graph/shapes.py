@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import onnx
 
+from faceguard.convert.graph.damage import damage_told
 from faceguard.convert.graph.shape_options import ONLY_INPUT
 from faceguard.convert.graph.tensors import (
     Side,
@@ -16,6 +17,7 @@ from faceguard.convert.graph.tensors import (
     plain_inputs,
     set_shape,
     tensor_types,
+    text_of_shape,
     type_of,
 )
 from faceguard.engines.errors import BadModelFile, UsageError
@@ -33,11 +35,7 @@ _Bounds = tuple[int, int, int]
 
 
 def resolve_shapes(
-    model: onnx.ModelProto,
-    shapes: Mapping[str, Shape],
-    profiles: Mapping[str, Profile],
-    *,
-    name: str,
+    model: onnx.ModelProto, profiles: Mapping[str, Profile], *, name: str
 ) -> tuple[onnx.ModelProto, dict[str, Profile]]:
     """Leaves no side of an input without a number or bounds.
 
@@ -45,8 +43,7 @@ def resolve_shapes(
 
     Args:
         model: A graph that was checked; it is not changed.
-        shapes: From `--shape`, by input; `ONLY_INPUT` names the only one.
-        profiles: From `--profile`, likewise.
+        profiles: From `--shape` and `--profile`, by input; `ONLY_INPUT` names the only one.
         name: The model's name, for messages.
 
     Returns:
@@ -59,17 +56,14 @@ def resolve_shapes(
             to write instead.
         BadModelFile: The graph contradicts itself whatever the shapes are.
     """
-    inputs = {value.name: type_of(value).shape for value in plain_inputs(model.graph)}
-    fixed = _named({key: Profile.fixed(shape) for key, shape in shapes.items()}, inputs, name)
-    ranged = _named(profiles, inputs, name)
-    for both in fixed.keys() & ranged.keys():
-        raise UsageError(f"{name}: input {both!r} has both --shape and --profile; keep one")
-    wanted = fixed | ranged
-    sides = {key: _ranked(key, shape, wanted.get(key), name) for key, shape in inputs.items()}
-    bounds = _bounds(sides, wanted, name)
-    found = {key: _bounded(key, shape, bounds, name) for key, shape in sides.items()}
-    _try_out(model, sides, found, name)
-    return _written(model, sides, found), found
+    with damage_told(name):
+        inputs = {value.name: type_of(value).shape for value in plain_inputs(model.graph)}
+        wanted = _named(profiles, inputs, name)
+        sides = {key: _ranked(key, shape, wanted.get(key), name) for key, shape in inputs.items()}
+        bounds = _bounds(sides, wanted, name)
+        found = {key: _bounded(key, shape, bounds, name) for key, shape in sides.items()}
+        _try_out(model, sides, found, name)
+        return _written(model, sides, found), found
 
 
 def _named(
@@ -107,7 +101,7 @@ def _ranked(key: str, shape: _Sides | None, wanted: Profile | None, name: str) -
         return (None,) * len(wanted.optimum)
     if wanted is not None and len(wanted.optimum) != len(shape):
         raise UsageError(
-            f"{name}: input {key!r} has {len(shape)} sides ({_text(shape)}), "
+            f"{name}: input {key!r} has {len(shape)} sides ({text_of_shape(shape)}), "
             f"and {wanted} has {len(wanted.optimum)}"
         )
     return shape
@@ -125,7 +119,7 @@ def _bounds(
                 if bounds != (side, side, side):
                     raise UsageError(
                         f"{name}: axis {axis} of input {key!r} is {side} in the graph "
-                        f"({_text(inputs[key])}) and cannot become {_range(bounds)}"
+                        f"({text_of_shape(inputs[key])}) and cannot become {_range(bounds)}"
                     )
                 continue
             slot = side or (key, axis)
@@ -293,7 +287,3 @@ def _outward(
 
 def _range(bounds: _Bounds) -> str:
     return str(bounds[0]) if bounds[0] == bounds[2] else f"{bounds[0]} to {bounds[2]}"
-
-
-def _text(sides: _Sides) -> str:
-    return "x".join("?" if side is None else str(side) for side in sides)

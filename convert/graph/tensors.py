@@ -58,19 +58,31 @@ class TensorType:
 
 def bits_of(elem: int) -> int:
     """How many bits an element takes in memory; strings count as a pointer."""
-    if elem in _FOUR_BITS:
-        return 4
+    if elem in _SMALL_BITS:
+        return _SMALL_BITS[elem]
     try:
         return 8 * int(onnx.helper.tensor_dtype_to_np_dtype(elem).itemsize)
     except (KeyError, ValueError):
         return 64
 
 
-_FOUR_BITS = {
-    getattr(onnx.TensorProto, name)
-    for name in ("INT4", "UINT4", "FLOAT4E2M1")
+_SMALL_BITS: dict[int, int] = {
+    getattr(onnx.TensorProto, name): bits
+    for name, bits in {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}.items()
     if hasattr(onnx.TensorProto, name)
 }
+
+
+def elem_name(elem: int) -> str:
+    """What ONNX calls an element type; its number where it is none of its own."""
+    if elem not in onnx.TensorProto.DataType.values():
+        return f"type {elem}"
+    return str(onnx.TensorProto.DataType.Name(elem))
+
+
+def text_of_shape(sides: Iterable[Side]) -> str:
+    """A shape as messages write it: 1x3x640x640, with a question mark for what is open."""
+    return "x".join("?" if side is None else str(side) for side in sides) or "one number"
 
 
 def type_of(value: onnx.ValueInfoProto) -> TensorType:
@@ -107,6 +119,7 @@ def tensor_types(
         onnx.shape_inference.InferenceError: With `strict`, the shapes contradict one another.
     """
     light = _without_large_weights(model)
+    _hide_ends(light.graph)
     for value in light.graph.input:
         if inputs is not None and value.name in inputs:
             set_shape(value, inputs[value.name])
@@ -145,6 +158,42 @@ def _without_large_weights(model: onnx.ModelProto) -> onnx.ModelProto:
                 onnx.helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims)
             )
     return light
+
+
+def _hide_ends(graph: onnx.GraphProto) -> None:
+    """Keeps shape inference from writing out a long Range, number by number.
+
+    A limit of 2**31, from a damaged file or a huge picture, would take all memory. Where the three
+    numbers are stored and the Range is short, its length is known; else it counts as open, until
+    folding has stored them.
+    """
+    if not any(node.op_type == "Range" for node in walk(graph)):
+        return
+    constants = constants_of(graph)
+    kept = []
+    for node in graph.node:
+        copied = onnx.NodeProto()
+        copied.CopyFrom(node)
+        for body in subgraphs(copied):
+            _hide_ends(body)
+        if node.op_type == "Range" and node.domain in STANDARD and _may_be_long(node, constants):
+            # The values of an Abs are not followed, its type is.
+            hidden = f"{node.input[1]}/end of {node.output[0]}"
+            kept.append(onnx.helper.make_node("Abs", [node.input[1]], [hidden]))
+            copied.input[1] = hidden
+        kept.append(copied)
+    del graph.node[:]
+    graph.node.extend(kept)
+
+
+def _may_be_long(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> bool:
+    ends = [number_of(constants.get(name)) for name in node.input]
+    if len(ends) != 3:
+        return True
+    start, limit, step = ends
+    if start is None or limit is None or not step:
+        return True
+    return not abs(limit - start) <= abs(step) * _SMALL_ELEMENTS
 
 
 def elements_of(weight: onnx.TensorProto) -> int:
@@ -241,6 +290,14 @@ def array_of(weight: onnx.TensorProto) -> npt.NDArray[np.generic]:
     """A stored tensor's values."""
     values: npt.NDArray[np.generic] = onnx.numpy_helper.to_array(weight)
     return values
+
+
+def number_of(weight: onnx.TensorProto | None) -> float | None:
+    """The number that a stored tensor holds; None where it holds none, or several."""
+    if weight is None or elements_of(weight) != 1:
+        return None
+    values = array_of(weight)
+    return float(values.ravel()[0]) if values.dtype.kind in "iufb" else None
 
 
 def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:

@@ -9,7 +9,8 @@ import onnx
 import onnxruntime as ort
 
 from faceguard.convert.graph.tensors import line_of, tensor_types
-from faceguard.engines.errors import ConvertError
+from faceguard.engines.errors import ConvertError, FaceguardError
+from faceguard.engines.onnx import keep_nothing
 from faceguard.engines.types import Array
 
 Feeds = Mapping[str, Array]
@@ -49,9 +50,10 @@ def largest_values(
         return {}  # in half precision throughout
     probe = _probed(model, floats)
     options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     options.log_severity_level = 4
+    keep_nothing(options)
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     found = dict.fromkeys(floats, 0.0)
     try:
         session = ort.InferenceSession(
@@ -67,6 +69,8 @@ def largest_values(
                 # A NaN is as far out of range as can be.
                 reach = np.inf if np.isnan(size) else float(size)
                 found[tensor] = max(found.get(tensor, 0.0), reach)
+    except FaceguardError:
+        raise  # a picture that cannot be read
     except Exception as error:
         raise ConvertError(
             f"{name}: ONNX Runtime cannot run it on a calibration picture: {line_of(error)}"

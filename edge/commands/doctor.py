@@ -11,7 +11,16 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from faceguard.edge.doctor import cameras, encoders, gpu, jetson, libraries, machine, models
+from faceguard.edge.doctor import (
+    cameras,
+    encoders,
+    engines,
+    gpu,
+    jetson,
+    libraries,
+    machine,
+    models,
+)
 from faceguard.edge.doctor.anonymous import Anonymizer
 from faceguard.edge.doctor.finding import Check, Finding, State, examine
 
@@ -86,6 +95,7 @@ def checks(root: Path) -> list[Check]:
         Check("cameras", partial(cameras.check_cameras, root)),
         Check("model store", models.check_store),
         Check("models", models.check_models, needed=True),
+        Check("engines", engines.check_engines),
     ]
 
 

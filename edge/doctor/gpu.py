@@ -10,6 +10,7 @@ from faceguard.edge.doctor.finding import Finding, State
 from faceguard.edge.doctor.jetson import Jetson
 from faceguard.engines.backends import INSTALL_PYCUDA
 from faceguard.engines.child import ChildFailed, run_limited
+from faceguard.engines.machine import read_machine
 
 _NVIDIA = "0x10de"
 _DISPLAY_CLASS = "0x03"
@@ -69,7 +70,13 @@ def check_tensorrt(root: Path, jetson: Jetson | None) -> list[Finding]:
     """Whether Python can load TensorRT, and which."""
     on_pc = "pip install tensorrt" if _has_card(root) else None
     mend = "sudo apt install python3-libnvinfer" if jetson is not None else on_pc
-    return [_module("TensorRT", "tensorrt", mend)]
+    return [_module("TensorRT", "tensorrt", mend), *_tensorrt_rtx()]
+
+
+def _tensorrt_rtx() -> list[Finding]:
+    """TensorRT for RTX where it is installed; it is large, so its version is read, not loaded."""
+    version = read_machine().tensorrt_rtx
+    return [Finding("TensorRT for RTX", State.OK, version)] if version else []
 
 
 def check_pycuda(root: Path, jetson: Jetson | None) -> list[Finding]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 
+from faceguard.convert.accuracy.golden import shipped_pictures
 from faceguard.convert.admission import (
     DEFAULT_WORKSPACE_BYTES,
     LEAST_WORKSPACE_BYTES,
@@ -149,6 +153,74 @@ def holds(model: onnx.ModelProto, profiles, precision, folder) -> None:
     assert wanted > 100 * MIB
 
 
+PROOF = """
+import re, sys
+from pathlib import Path
+from faceguard.convert.engine.backend import judge
+from faceguard.convert.engine.prepared import prepare_graph
+from faceguard.convert.engine.request import Request
+from faceguard.convert.engine.source import Source
+from faceguard.engines.machine import read_machine
+path, precision, calibration, limit = sys.argv[1:]
+more = {"calibration": Path(calibration)} if precision == "int8" else {}
+source = Source.from_file(Path(path), "onnx")
+request = Request(
+    source, "onnx", precision, read_machine(), memory_limit_bytes=int(limit) or None, **more
+)
+folder = Path(path).parent
+prepared = prepare_graph(request, folder)
+judge(request, prepared, folder / "engine.onnx")
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())
+print(prepared.need.total_bytes, int(peak.group(1)) << 10)
+"""
+
+
+def prove_in_child(model: onnx.ModelProto, folder, precision="fp32", limit=0):
+    """From reading the file to the last golden picture, in a process that does nothing else."""
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    command = [sys.executable, "-c", PROOF, path, precision, folder / "pictures", limit]
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def enlarger(height: int, width: int) -> onnx.ModelProto:
+    """Few weights and wide tensors; it makes a picture three times as large, as FSRCNN does."""
+    rng = np.random.default_rng(1)
+    nodes, weights = [], []
+    for place, (inputs, outputs) in enumerate(((1, 48), (48, 12), (12, 48), (48, 9))):
+        made, stored = conv(f"c{place}", f"t{place}", f"r{place}", rng, (outputs, inputs, 3, 3))
+        nodes += [made, node("LeakyRelu", [f"r{place}"], [f"t{place + 1}"], f"l{place}")]
+        weights += stored
+    nodes.append(node("DepthToSpace", ["t4"], ["y"], "shuffle", blocksize=3))
+    ends = value("t0", [1, 1, height, width]), value("y", [1, 1, 3 * height, 3 * width])
+    return graph(nodes, [ends[0]], [ends[1]], weights)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("kind", ["many weights", "wide tensors"])
+def test_the_whole_proof_takes_what_was_predicted(kind, precision, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for golden in shipped_pictures()[:3]:
+        cv2.imwrite(str(tmp_path / f"pictures/{golden.name}.png"), golden.pixels)
+    model = upscaler(12, 192) if kind == "many weights" else enlarger(540, 960)
+    ended = prove_in_child(model, tmp_path, precision)
+    assert ended.returncode == 0, ended.stderr
+    predicted, real = map(int, ended.stdout.split())
+    # The parent's share, 35 MiB, is not in it.
+    assert real + 35 * MIB <= predicted <= 2 * real
+
+
+def test_a_limit_is_kept_or_refused_before_anything_runs(tmp_path):
+    ended = prove_in_child(enlarger(540, 960), tmp_path, limit=400 * MIB)
+    assert ended.returncode == 1
+    last = ended.stderr.strip().splitlines()[-1]
+    assert "NotEnoughMemory: model: building it takes" in last
+    assert "under --memory-limit 400 MB; raise it to at least" in last
+    assert not (tmp_path / "fp32.onnx").exists()
+
+
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_the_prediction_holds_for_many_weights(precision, tmp_path):
     model = upscaler(12, 192)
@@ -173,7 +245,7 @@ def test_the_prediction_holds_for_many_weights(precision, tmp_path):
 def test_the_prediction_holds_for_every_detector(name, ranged, precision, engine_path, tmp_path):
     range_px = Profile((1, 3, 320, 320), (1, 3, 640, 640), (1, 3, 1280, 1280))
     wanted = {"": range_px} if ranged else {}
-    shaped, profiles = resolve_shapes(onnx.load(engine_path(name)), {}, wanted, name=name)
+    shaped, profiles = resolve_shapes(onnx.load(engine_path(name)), wanted, name=name)
     model = fold(shaped)
     if precision == "fp16":
         model = to_half(model, []).model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -48,6 +49,15 @@ def test_an_unknown_command_is_refused(capsys):
     assert "nonsense" in capsys.readouterr().err
 
 
+def test_an_unknown_option_is_told_with_the_command_s_own_usage(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["convert-engine", "--onnx", "x.onnx", "--fp8"], program="convert-engine")
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: convert-engine ")
+    assert said.endswith("convert-engine: error: unrecognized arguments: --fp8\n")
+
+
 @pytest.mark.parametrize("missing", ["av", "cv2", "onnxruntime", "PIL"])
 @pytest.mark.models
 def test_a_missing_package_is_one_line_with_its_mend(engine_path, missing, tmp_path):
@@ -70,22 +80,27 @@ def test_other_commands_work_without_it():
 @pytest.mark.models
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime", "cv2"])
 def test_a_package_that_is_missed_late_is_one_line_too(engine_path, missing, tmp_path):
+    """Engines are made in a process of its own, which misses it as well."""
     engine_path("yunet")
-    words = [
-        "convert-engine",
-        "--model",
-        "yunet",
-        "--backend",
-        "onnx",
-        "-o",
-        str(tmp_path / "y.onnx"),
-    ]
-    ended = run_without(missing, *words, "--quiet")
+    absent = tmp_path / "packages"
+    absent.mkdir()
+    text = f"raise ModuleNotFoundError('No module named {missing}', name={missing!r})\n"
+    (absent / f"{missing}.py").write_text(text)
+    place = tmp_path / "engines"
+    place.mkdir()
+    words = ["convert-engine", "--model", "yunet", "--backend", "onnx", "--quiet"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "faceguard.edge.cli", *words, "-o", str(place / "y.onnx")],
+        env={**os.environ, "PYTHONPATH": str(absent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ended.returncode == 3
     assert ended.stderr.count("\n") == 1
     assert missing in ended.stderr
     assert "pip install" in ended.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert list(place.iterdir()) == []
 
 
 def test_a_full_disk_behind_the_output_is_one_line():

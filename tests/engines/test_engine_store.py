@@ -1,5 +1,6 @@
 """Where engines lie, and finding the one that is wanted."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from faceguard.engines.engine_store import (
     folder_name,
     stored_engines,
 )
-from faceguard.engines.machine import Machine
+from faceguard.engines.errors import UsageError
+from faceguard.engines.machine import Gpu, Machine
 from faceguard.engines.manifest import BuiltFor, EngineManifest
 from faceguard.engines.spec import Precision
 from faceguard.engines.store import sha256_of
@@ -116,3 +118,82 @@ def test_all_engines_are_listed_with_what_is_wrong() -> None:
 
 def test_no_store_yet_lists_nothing() -> None:
     assert list(stored_engines(BARE)) == []
+
+
+def test_a_file_in_place_of_the_store_lists_nothing() -> None:
+    engines_folder().parent.mkdir(parents=True)
+    engines_folder().write_text("mine")
+    assert list(stored_engines(BARE)) == []
+
+
+def test_a_home_of_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEGUARD_ENGINES", "~nosuchuser/engines")
+    with pytest.raises(UsageError, match="~nosuchuser/engines: no such user; mend it or unset it"):
+        engines_folder()
+
+
+ORIN = Gpu("Orin", (8, 7), 8 << 30, integrated=True)
+
+
+@pytest.mark.parametrize(
+    ("machine", "useless"),
+    [
+        (BARE, False),
+        (Machine(no_gpu="none", tensorrt="10.3.0"), False),
+        (Machine(gpu=ORIN), False),
+        (Machine(gpu=ORIN, tensorrt="10.9.0"), True),
+    ],
+)
+def test_only_what_this_machine_itself_outgrew_is_useless(machine: Machine, useless: bool) -> None:
+    """Not what lacks the package in this environment, or a GPU whose driver hangs."""
+    put(engines_folder(), backend="tensorrt")
+    (stored,) = stored_engines(machine)
+    assert stored.wrong is not None
+    assert stored.useless == useless
+
+
+@pytest.mark.parametrize("version", ["10.3.0", "10.9.0"])
+def test_what_names_its_gpus_is_for_machines_elsewhere(version: str) -> None:
+    engine = put(engines_folder(), backend="tensorrt")
+    note = engine.with_name("manifest.json")
+    targets = BuiltFor(version="10.3.0", targets=("sm86",))
+    manifest = EngineManifest.model_validate_json(note.read_bytes())
+    manifest = manifest.model_copy(update={"backend": "tensorrt-rtx", "built_for": targets})
+    note.write_text(manifest.model_dump_json())
+    machine = Machine(gpu=ORIN, tensorrt_rtx=version)
+    (stored,) = stored_engines(machine)
+    assert (stored.wrong is None, stored.useless) == (False, False)
+    engine.write_bytes(b"half")
+    (stored,) = stored_engines(machine)
+    assert stored.useless
+
+
+@pytest.mark.parametrize("closed", ["folder", "manifest.json", "engine.onnx"])
+def test_what_is_closed_to_this_user_is_told_and_not_useless(
+    closed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = put(engines_folder())
+    place = engine.parent if closed == "folder" else engine.with_name(closed)
+    place.chmod(0)
+    try:
+        if os.geteuid() == 0:
+            # Root may look anywhere; as somebody else would be answered:
+            real = os.access
+            monkeypatch.setattr(
+                engine_store.os, "access", lambda path, mode: path != place and real(path, mode)
+            )
+        (stored,) = stored_engines(BARE)
+    finally:
+        place.chmod(0o755)
+    assert stored.wrong == f"{place}: is not readable for this user; run this as its owner"
+    assert not stored.useless
+
+
+def test_a_closed_folder_that_is_none_of_ours_is_left_out() -> None:
+    letters = engines_folder() / "letters"
+    letters.mkdir(parents=True)
+    letters.chmod(0)
+    try:
+        assert list(stored_engines(BARE)) == []
+    finally:
+        letters.chmod(0o755)

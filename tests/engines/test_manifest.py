@@ -11,8 +11,8 @@ from faceguard.engines.machine import Gpu, Machine
 from faceguard.engines.manifest import (
     BuiltFor,
     EngineManifest,
-    load_engine,
     engine_key,
+    load_engine,
     manifest_of,
     read_manifest,
 )
@@ -61,7 +61,6 @@ def test_an_engine_of_this_machine_is_let_through(tmp_path: Path) -> None:
     [
         (replace(JETSON, tensorrt="10.16.2"), "built by TensorRT 10.3.0, here is 10.16.2"),
         (replace(JETSON, tensorrt=None), "needs TensorRT 10.3.0, which is not installed"),
-        (replace(JETSON, gpu=None, no_gpu="no device"), "needs an NVIDIA GPU: no device"),
         (replace(JETSON, cuda="13.2"), "built for CUDA 12.6, here is 13.2"),
         (replace(JETSON, l4t="39.2.0"), "built for L4T 36.4.3, here is 39.2.0"),
         (replace(JETSON, l4t=None), "built for L4T 36.4.3, here is none"),
@@ -78,6 +77,13 @@ def test_an_engine_of_another_machine_is_refused_with_what_to_run(
     engine = put(tmp_path, paper())
     with pytest.raises(EngineStale, match=f"{says}; run: faceguard engines build"):
         load_engine(engine, machine)
+
+
+def test_without_any_gpu_building_again_is_no_advice(tmp_path: Path) -> None:
+    engine = put(tmp_path, paper())
+    blind = replace(JETSON, gpu=None, no_gpu="no device")
+    with pytest.raises(EngineStale, match="an NVIDIA GPU: no device; the CPU runs the model"):
+        load_engine(engine, blind)
 
 
 def test_an_engine_for_named_gpus_runs_on_those(tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from faceguard.engines.errors import UsageError
-from faceguard.engines.wanted import read_wanted
+from faceguard.engines.wanted import Configuration, read_wanted
+from faceguard.engines.yaml_file import validated
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -31,6 +34,17 @@ def test_a_configuration_with_other_keys(tmp_path: Path) -> None:
     assert (second.precision, second.calibration) == ("int8", Path("/var/pictures"))
 
 
+def test_pictures_are_looked_for_beside_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "engines:\n- {model: yunet, precision: int8, calibration: pictures/day}\n"
+    path = write(tmp_path, line)
+    assert read_wanted(path)[0].calibration == tmp_path / "pictures/day"
+    monkeypatch.chdir(tmp_path.parent)
+    beside = read_wanted(Path(tmp_path.name) / path.name)[0].calibration
+    assert beside == Path(tmp_path.name) / "pictures/day"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -42,6 +56,13 @@ def test_a_configuration_with_other_keys(tmp_path: Path) -> None:
         ("engines:\n- {model: a, calibration: b}\n", "needs calibration"),
         ("engines:\n- {model: a}\nengines:\n- {model: b}\n", "camera.yaml:3: .*twice"),
         ("engines: [\n", "not YAML"),
+        ("engines: &a [*a]\n", r"camera.yaml:1: engines.0: "),
+        ("a: &a {b: *a}\nengines: [{model: a}]\nengines: []\n", r"camera.yaml:3: .*twice"),
+        ("? [a, b]\n: 1\n", "not YAML"),
+        ("day: 2026-13-40\nengines: [{model: a}]\n", "holds a value that is none of its kind"),
+        ("day: !!timestamp x\nengines: [{model: a}]\n", "none of its kind"),
+        ("on: !!bool maybe\nengines: [{model: a}]\n", "none of its kind"),
+        (f"a: {'[' * 3000}\n", "nested too deep|not YAML"),
         ("- 1\n", "camera.yaml:1"),
         ("", "camera.yaml:1"),
     ],
@@ -50,6 +71,18 @@ def test_what_is_wrong_is_told_with_file_line_and_key(tmp_path: Path, text: str,
     with pytest.raises(UsageError, match=says) as caught:
         read_wanted(write(tmp_path, text))
     assert "\n" not in str(caught.value)
+
+
+@given(st.text(alphabet=st.sampled_from("a:&*[]{}?!-| \n'\"0.#,"), max_size=40))
+def test_any_text_is_a_configuration_or_one_line(text: str) -> None:
+    try:
+        validated(text, "camera.yaml", Configuration)
+    except UsageError as error:
+        message = str(error)
+    else:
+        return
+    assert message.startswith("camera.yaml")
+    assert "\n" not in message
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

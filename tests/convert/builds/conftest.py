@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,6 +15,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from faceguard.convert.build.progress import Silence
+from faceguard.convert.build.request import BuildRequest
 from faceguard.convert.precision.half import to_half
 
 PATIENCE_S = 30.0
@@ -55,6 +57,11 @@ def rtx() -> None:
     """Skips where TensorRT for RTX is not installed."""
     if importlib.util.find_spec("tensorrt_rtx_bindings") is None:
         pytest.skip("TensorRT for RTX is not here; there are wheels for x86-64 only")
+
+
+def rtx_request(graph: Path, out: Path, **more: Any) -> BuildRequest:
+    """For a GPU that need not be here."""
+    return BuildRequest(graph, out, "tensorrt-rtx", **{"targets": ("sm86",), **more})
 
 
 def save_graph(

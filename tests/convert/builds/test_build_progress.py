@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from faceguard.convert.build.builder import build_engine
 from faceguard.convert.build.progress import Bars, Heartbeats, Phases, Silence, open_progress
-from faceguard.convert.build.request import BuildRequest
+from tests.convert.builds.conftest import rtx_request
 
 
 class Clock:
@@ -161,7 +161,7 @@ def test_a_terminal_gets_bars_that_go_away(terminal):
 @pytest.mark.usefixtures("rtx")
 def test_a_build_on_a_terminal_leaves_it_clean(terminal, small_graph, tmp_path):
     stream, read = terminal
-    request = BuildRequest(small_graph, tmp_path / "small.engine", "tensorrt-rtx")
+    request = rtx_request(small_graph, tmp_path / "small.engine")
     with open_progress("small", stream=stream) as progress:
         build_engine(request, progress=progress)
     written = read()

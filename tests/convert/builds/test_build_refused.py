@@ -26,7 +26,7 @@ from faceguard.engines.errors import (
     UsageError,
 )
 from faceguard.engines.spec import Profile
-from tests.convert.builds.conftest import Recorder, save_graph, zombies
+from tests.convert.builds.conftest import Recorder, rtx_request, save_graph, zombies
 
 REFUSED = """
 import resource, sys
@@ -39,7 +39,7 @@ graph, out, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    build_engine(BuildRequest(graph, out, "tensorrt-rtx"), progress=Silence())
+    build_engine(BuildRequest(graph, out, "tensorrt-rtx", targets=("sm86",)), progress=Silence())
 except OutputError as error:
     print(error)
     print([str(left) for left in out.parent.iterdir()])
@@ -50,7 +50,9 @@ def refused(kind, told, graph, tmp_path, **values):
     """Builds, and wants this error; gives its line."""
     out = tmp_path / "never" / "never.engine"
     out.parent.mkdir()
-    request = BuildRequest(graph, out, **{"backend": "tensorrt-rtx", **values})
+    request = BuildRequest(
+        graph, out, **{"backend": "tensorrt-rtx", "targets": ("sm86",), **values}
+    )
     with pytest.raises(kind, match=told) as caught:
         build_engine(request, progress=Recorder())
     assert type(caught.value) is kind
@@ -149,7 +151,7 @@ def test_a_backend_that_does_not_load(small_graph, tmp_path, monkeypatch):
 def test_a_place_that_cannot_be_written_is_known_before_the_build(place, small_graph, tmp_path):
     (tmp_path / "folder").mkdir()
     recorder = Recorder()
-    request = BuildRequest(small_graph, tmp_path / place, "tensorrt-rtx")
+    request = rtx_request(small_graph, tmp_path / place)
     with pytest.raises(OutputError):
         build_engine(request, progress=recorder)
     assert recorder.stages == []
@@ -216,7 +218,7 @@ def test_without_nameless_files_a_draft_does(tmp_path):
 
 @pytest.mark.usefixtures("no_nameless_files", "rtx")
 def test_a_build_into_such_a_place(small_graph, tmp_path):
-    request = BuildRequest(small_graph, Path(tmp_path / "a.engine"), "tensorrt-rtx")
+    request = rtx_request(small_graph, Path(tmp_path / "a.engine"))
     build_engine(request, progress=Recorder())
     assert request.out.read_bytes()[:4] == b"vtrt"
     assert sorted(left.name for left in tmp_path.iterdir()) == ["a.engine", "small.onnx"]

@@ -1,4 +1,4 @@
-"""Requests and outcomes on their way between processes."""
+"""Requests and messages on their way between processes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceguard.convert.build.request import BuildOutcome, BuildRequest
-from faceguard.convert.build.wire import Receiver, one_line
+from faceguard.convert.build.request import BuildRequest
+from faceguard.convert.child.wire import Receiver, one_line
 from faceguard.engines.errors import UsageError
 from faceguard.engines.spec import Profile
 
@@ -34,7 +34,6 @@ requests = st.builds(
     workspace_bytes=st.none() | st.integers(1, 1 << 40),
     timing_cache=st.none() | paths,
     targets=st.lists(st.sampled_from(["sm75", "sm86", "sm120"])).map(tuple),
-    optimization_level=st.none() | st.integers(0, 5),
 )
 
 
@@ -52,29 +51,12 @@ def test_a_path_that_is_no_text_comes_back():
     assert BuildRequest.from_json(request.to_json().encode()) == request
 
 
-@given(
-    st.builds(
-        BuildOutcome,
-        seconds=st.floats(0, 1e6),
-        peak_mb=st.floats(0, 1e6),
-        engine_bytes=st.integers(0, 1 << 40),
-        backend_version=st.text(),
-        warnings=st.lists(st.text()),
-        layers=st.none() | st.text(),
-    )
-)
-def test_outcomes_come_back_as_they_were(outcome):
-    assert BuildOutcome.from_json(outcome.to_json()) == outcome
-
-
 @pytest.mark.parametrize(
     ("values", "told"),
     [
         ({"targets": ("sm87",)}, "runs on a Jetson"),
         ({"targets": ("sm86", "ampere")}, "'ampere' names no GPU"),
         ({"workspace_bytes": 0}, "workspace of 0 bytes"),
-        ({"optimization_level": 6}, "level 6 is none of 0 to 5"),
-        ({"optimization_level": -1}, "level -1"),
         ({"backend": "onnx"}, "builds no engine"),
     ],
 )

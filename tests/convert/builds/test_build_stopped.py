@@ -18,7 +18,14 @@ from faceguard.convert.build.builder import build_engine
 from faceguard.convert.build.progress import Silence
 from faceguard.convert.build.request import BuildRequest
 from faceguard.engines.errors import BuildFailed, NotEnoughMemory
-from tests.convert.builds.conftest import PATIENCE_S, Recorder, marked, wait_until, zombies
+from tests.convert.builds.conftest import (
+    PATIENCE_S,
+    Recorder,
+    marked,
+    rtx_request,
+    wait_until,
+    zombies,
+)
 
 PARENT = """
 import signal, sys
@@ -34,7 +41,7 @@ def terminate(*_):
     raise Terminated
 
 signal.signal(signal.SIGTERM, terminate)
-request = BuildRequest(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+request = BuildRequest(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], targets=("sm86",))
 try:
     print("ready", flush=True)
     while True:
@@ -54,6 +61,15 @@ print("choosing kernels")
 sys.stdout.flush()
 os.write(2, b"an assertion failed\\nin kernel.cpp\\x1b[0m\\n")
 os.abort()
+"""
+
+
+# The other process keeps the pipes of the one that is killed or crashes, and never ends by itself.
+LEAVES_ANOTHER = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(600)
 """
 
 
@@ -100,9 +116,7 @@ def out(tmp_path):
 def test_ctrl_c_stops_the_build(at, long_graph, out):
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        build_engine(
-            BuildRequest(long_graph, out, "tensorrt-rtx"), progress=Interrupter(signal.SIGINT, at)
-        )
+        build_engine(rtx_request(long_graph, out), progress=Interrupter(signal.SIGINT, at))
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -118,7 +132,7 @@ def test_what_the_handler_of_a_signal_raises_comes_out(long_graph, out):
     try:
         with pytest.raises(Mine):
             build_engine(
-                BuildRequest(long_graph, out, "tensorrt-rtx"),
+                rtx_request(long_graph, out),
                 progress=Interrupter(signal.SIGTERM, "Building engine"),
             )
         assert signal.getsignal(signal.SIGTERM) is handle
@@ -131,7 +145,7 @@ def test_a_handler_that_raises_nothing_stops_nothing(small_graph, tmp_path):
     seen = []
     before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
     try:
-        request = BuildRequest(small_graph, tmp_path / "small.engine", "tensorrt-rtx")
+        request = rtx_request(small_graph, tmp_path / "small.engine")
         build_engine(request, progress=Interrupter(signal.SIGTERM, "reading"))
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -141,7 +155,7 @@ def test_a_handler_that_raises_nothing_stops_nothing(small_graph, tmp_path):
 
 @pytest.mark.usefixtures("rtx")
 def test_a_thread_may_build(small_graph, tmp_path):
-    request = BuildRequest(small_graph, tmp_path / "small.engine", "tensorrt-rtx")
+    request = rtx_request(small_graph, tmp_path / "small.engine")
     thread = threading.Thread(target=build_engine, args=(request,), kwargs={"progress": Silence()})
     thread.start()
     thread.join()
@@ -158,6 +172,24 @@ def test_ctrl_c_ends_a_library_that_hangs(library, backend, small_graph, out):
         )
 
 
+@pytest.mark.parametrize("end", ["os.abort()", "time.sleep(600)"], ids=["crashes", "hangs"])
+def test_pipes_that_stay_open_hold_nobody_up(end, backend, small_graph, out, monkeypatch):
+    mark = f"MARK{uuid.uuid4().hex}"
+    monkeypatch.setenv("FACEGUARD_TEST_MARK", mark)
+    backend(LEAVES_ANOTHER + end)
+    recorder = Recorder()
+    try:
+        with pytest.raises(BuildFailed, match=r"crashed .SIGABRT|not built within 0\.5 s"):
+            build_engine(
+                BuildRequest(small_graph, out, "tensorrt"), timeout_s=0.5, progress=recorder
+            )
+        assert len(marked(mark)) == 1
+    finally:
+        for left in marked(mark):
+            os.kill(left, signal.SIGKILL)
+    assert recorder.ticks < 200  # it does not spin while it waits
+
+
 @pytest.mark.usefixtures("rtx")
 def test_an_error_of_the_progress_stops_the_build(long_graph, out):
     class Broken(Silence):
@@ -165,7 +197,7 @@ def test_an_error_of_the_progress_stops_the_build(long_graph, out):
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        build_engine(BuildRequest(long_graph, out, "tensorrt-rtx"), progress=Broken())
+        build_engine(rtx_request(long_graph, out), progress=Broken())
 
 
 @pytest.mark.usefixtures("rtx")
@@ -173,9 +205,7 @@ def test_an_error_of_the_progress_stops_the_build(long_graph, out):
 def test_a_time_limit_is_kept(timeout_s, long_graph, out):
     recorder = Recorder()
     with pytest.raises(BuildFailed, match=f"not built within {timeout_s:g} s.*--timeout") as caught:
-        build_engine(
-            BuildRequest(long_graph, out, "tensorrt-rtx"), timeout_s=timeout_s, progress=recorder
-        )
+        build_engine(rtx_request(long_graph, out), timeout_s=timeout_s, progress=recorder)
     assert "\n" not in str(caught.value)
     assert "stopping" in recorder.stages
 
@@ -239,9 +269,7 @@ def test_a_child_that_is_told_to_end_ends_in_order(long_graph, out, monkeypatch)
     mark = f"MARK{uuid.uuid4().hex}"
     monkeypatch.setenv("FACEGUARD_TEST_MARK", mark)
     with pytest.raises(BuildFailed, match="stopped from outside"):
-        build_engine(
-            BuildRequest(long_graph, out, "tensorrt-rtx"), progress=Killer(mark, signal.SIGTERM)
-        )
+        build_engine(rtx_request(long_graph, out), progress=Killer(mark, signal.SIGTERM))
 
 
 def start_parent(graph, out, backend_name, path=""):

@@ -76,6 +76,29 @@ def test_a_dry_run_writes_nothing_at_all(
     assert names(tmp_path) == before
 
 
+@pytest.mark.parametrize("place", [(), ("-o", "/proc/mine.onnx")])
+def test_a_dry_run_meets_a_place_that_cannot_be_written(
+    call, small: Path, monkeypatch: pytest.MonkeyPatch, place: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("FACEGUARD_ENGINES", "/proc/engines")
+    ended = call("convert-engine", "--onnx", small, *CPU, "--dry-run", *place)
+    assert (ended.code, ended.out) == (5, "")
+    assert "cannot be written" in ended.error
+
+
+@needs_rtx
+@pytest.mark.parametrize(("target", "fits"), [("sm99", False), ("sm86", True)])
+def test_a_dry_run_meets_a_target_that_nobody_builds_for(
+    call, store: Path, small: Path, target: str, fits: bool
+) -> None:
+    words = ("--backend", "tensorrt-rtx", "--target", f"sm89,{target}", "--dry-run")
+    ended = call("convert-engine", "--onnx", small, *words)
+    assert ended.code == (0 if fits else 2)
+    if not fits:
+        assert "does not build for sm99; it knows sm" in ended.error
+    assert not store.exists()
+
+
 OPTIONS = (
     "onnx tflite pb model fp16 fp32 int8 calibration out shape profile backend target memory-limit "
     "timing-cache timeout golden input-range force dry-run json quiet"
@@ -187,7 +210,7 @@ def test_a_backend_that_is_not_here(call, small: Path) -> None:
         pytest.skip("TensorRT is here")
     ended = call("convert-engine", "--onnx", small)
     assert (ended.code, ended.out) == (3, "")
-    assert "TensorRT is not installed; on a Jetson run: sudo apt install" in ended.error
+    assert "TensorRT is not installed; on a Jetson, run: sudo apt install" in ended.error
 
 
 @needs_rtx

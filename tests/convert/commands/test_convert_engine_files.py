@@ -17,7 +17,7 @@ CPU = ("--backend", "onnx")
 KINDS = ("onnx", "tflite", "pb")
 SOUND = {
     "onnx": "not an ONNX model, or a truncated one",
-    "tflite": "not a sound TFLite file",
+    "tflite": "not a TFLite model: no 'TFL3' at byte 4",
     "pb": "not a sound frozen graph",
 }
 
@@ -68,7 +68,7 @@ def test_a_page_that_a_server_sent_instead(refused, tmp_path: Path, kind: str) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_folder_and_nothing(refused, tmp_path: Path, kind: str) -> None:
-    assert refused(kind, tmp_path, 1).endswith(f"{tmp_path}: cannot be read: Is a directory")
+    assert refused(kind, tmp_path, 1).endswith(f"{tmp_path}: not a file; name the model's file")
     none = tmp_path / "none"
     assert refused(kind, none, 1).endswith(f"{none}: cannot be read: No such file or directory")
 
@@ -85,9 +85,11 @@ def test_a_truncated_file(refused, tmp_path: Path, small: Path, kind: str, share
 
 def test_one_kind_named_as_another(refused, tmp_path: Path, small: Path) -> None:
     lite = tflite(tmp_path / "model.tflite")
-    assert SOUND["onnx"] in refused("onnx", lite, 6)
+    for kind in ("onnx", "pb"):
+        wanted = "model.tflite: looks like a TFLite model; give it as --tflite"
+        assert wanted in refused(kind, lite, 6)
     assert SOUND["tflite"] in refused("tflite", small, 6)
-    assert SOUND["pb"] in refused("pb", small, 6)
+    assert "small.onnx: looks like an ONNX graph; give it as --onnx" in refused("pb", small, 6)
 
 
 def test_a_tflite_file_becomes_a_graph(call, store: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from faceguard.engines import catalogue
 from tests.convert.commands.conftest import program
 from tests.convert.engine.asking import names, needs_rtx
 
@@ -108,6 +109,37 @@ def test_one_that_fails_does_not_stop_the_others(call, store: Path, config, pict
     assert folders(store) == {"blazeface-short-fp32"}
 
 
+def test_a_model_that_is_unknown_or_not_here_does_not_stop_the_others(
+    call, store: Path, config
+) -> None:
+    path = config("engines:\n- {model: yunit}\n- {model: blazeface-short}\n")
+    words = ("engines", "build", "--config", path, "--backend", "onnx", "--json", "--quiet")
+    ended = call("faceguard", *words)
+    assert ended.code == 2
+    assert ended.err.count("\n") == 1
+    failed, made = json.loads(ended.out)
+    assert failed == {"name": "yunit", "error": ended.err.removeprefix("faceguard: ").strip()}
+    assert "no model or sample is called 'yunit'; did you mean yunet" in failed["error"]
+    assert made["built"] is True
+    assert folders(store) == {"blazeface-short-fp32"}
+
+
+def test_the_catalogue_is_read_once(call, store: Path, config, monkeypatch) -> None:
+    real, read = catalogue.validated, []
+
+    def validated(text, where, model):
+        read.append(where)
+        return real(text, where, model)
+
+    monkeypatch.setattr(catalogue, "validated", validated)
+    path = config(TWO)
+    call("faceguard", "engines", "build", "--config", path, "--backend", "onnx", "--quiet")
+    read.clear()
+    ended = call("faceguard", "engines", "build", "--config", path, "--backend", "onnx")
+    assert ended.out.count(": up to date, ") == 2
+    assert read == ["configs/models.yaml"]
+
+
 def test_a_store_that_cannot_be_written_ends_it(call, config, monkeypatch) -> None:
     monkeypatch.setenv("FACEGUARD_ENGINES", "/proc/engines")
     ended = call("faceguard", "engines", "build", "--config", config(TWO), "--backend", "onnx")
@@ -189,6 +221,7 @@ def test_words_that_are_refused(
         (("build", "--timeout", "-3"), "'-3' is no time; give seconds over 0"),
         (("build", "--timeout", "nan"), "'nan' is no time; give seconds over 0"),
         (("build", "--precision", "fp8"), "invalid choice: 'fp8'"),
+        (("build", "--target", ","), "',' names no GPU; write such as sm86,sm89"),
     ],
 )
 def test_words_that_cannot_be_meant(call, words: tuple[str, ...], says: str) -> None:

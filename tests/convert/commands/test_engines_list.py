@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.convert.engine.asking import RTX, ask, make, needs_rtx
+from faceguard.convert.engine.publish import lock_build
+from tests.convert.engine.asking import RTX, ask, machine, make, names, needs_rtx
 from tests.engines import tools
 
 
@@ -109,12 +110,13 @@ def test_a_driver_that_does_not_answer_costs_no_engines(
 
 @needs_rtx
 @pytest.mark.usefixtures("orin")
-def test_what_is_for_another_gpu_goes(call, store: Path, good: Path, elsewhere: Path) -> None:
+def test_what_names_another_gpu_stays(call, store: Path, good: Path, elsewhere: Path) -> None:
+    """A builder's work for other machines is not stale here."""
     told = call("faceguard", "engines", "list").out
     assert "cannot be used here: built for sm86, this GPU is sm87" in told
-    gone = call("faceguard", "engines", "prune")
-    assert gone.out == f"removed {elsewhere.name}: built for sm86, this GPU is sm87\n"
-    assert not elsewhere.exists()
+    kept = call("faceguard", "engines", "prune")
+    assert kept.out == f"kept {elsewhere.name}: built for sm86, this GPU is sm87\n"
+    assert elsewhere.is_dir()
     assert good.is_dir()
 
 
@@ -123,6 +125,30 @@ def test_what_is_for_another_gpu_goes(call, store: Path, good: Path, elsewhere: 
 def test_what_another_tensorrt_built_goes(call, store: Path, elsewhere: Path) -> None:
     note = elsewhere / "manifest.json"
     manifest = json.loads(note.read_text())
-    note.write_text(json.dumps({**manifest, "built_for": {"version": "1.0", "targets": ["sm87"]}}))
+    built_for = {"version": "1.0", "gpu": "Orin", "compute_capability": "8.7"}
+    note.write_text(json.dumps({**manifest, "built_for": built_for}))
     gone = call("faceguard", "engines", "prune").out
     assert gone.startswith(f"removed {elsewhere.name}: built by TensorRT for RTX 1.0, here is ")
+    assert not elsewhere.exists()
+
+
+@pytest.mark.usefixtures("orin")
+def test_what_lacks_a_package_in_this_environment_stays(call, store: Path, good: Path) -> None:
+    note = good / "manifest.json"
+    manifest = json.loads(note.read_text())
+    if machine().tensorrt is not None:
+        pytest.skip("TensorRT is installed here")
+    built_for = {"version": "10.3.0", "gpu": "Orin", "compute_capability": "8.7"}
+    note.write_text(json.dumps({**manifest, "backend": "tensorrt", "built_for": built_for}))
+    kept = call("faceguard", "engines", "prune").out
+    assert kept.startswith(f"kept {good.name}: it needs TensorRT 10.3.0, which is not installed")
+    assert good.is_dir()
+
+
+def test_an_engine_that_is_being_built_stays(call, store: Path, broken: Path) -> None:
+    with lock_build(store, broken.name, say=print, limit_s=0):
+        kept = call("faceguard", "engines", "prune")
+    assert (kept.code, kept.out) == (0, f"kept {broken.name}: a build of it is at work\n")
+    assert broken.is_dir()
+    assert call("faceguard", "engines", "prune").out.startswith(f"removed {broken.name}: ")
+    assert names(store) == set()

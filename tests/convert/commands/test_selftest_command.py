@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import tempfile
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from faceguard.convert.commands.selftest import _without_paths
+from faceguard.convert.commands.without_paths import without_paths
 from tests.convert.commands.conftest import program
-from tests.convert.engine.asking import names, needs_rtx
+from tests.convert.engine.asking import names
 
 CPU = ("--backend", "onnx", "--seconds", "0.05")
 
@@ -99,29 +100,63 @@ def test_a_model_that_fails_is_a_row_with_its_error(
     assert f"{pictures}/portrait.png: not a picture" in ended.err
     text = Path("report.json").read_text()
     failed, tested = json.loads(text)["models"]
-    assert failed.keys() == {"name", "error"}
-    assert failed["name"] == "yunet"
+    assert failed.keys() == {"name", "precision", "backend", "source_sha256", "error"}
+    assert (failed["name"], failed["precision"], failed["backend"]) == ("yunet", "int8", "onnx")
     assert failed["error"] == ".../portrait.png: not a picture, or a damaged one; mend or remove it"
     assert tested["manifest"]["name"] == "blazeface-short"
     assert private(text, tmp_path) == []
 
 
-@needs_rtx
 @pytest.mark.models
-def test_an_engine_that_cannot_run_here(
-    call, store: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_was_seen_before_it_failed_is_in_the_report(
+    call, store: Path, config: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "libcuda.so.1").write_bytes(b"")  # so that a real one is not found either
-    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
-    rtx = ("--backend", "tensorrt-rtx", "--target", "sm86", "--seconds", "0.05")
-    words = ("blazeface-short", "--config", config, *rtx, "-o", "report.json", "-q")
-    ended = call("faceguard", "selftest", *words)
+    """An engine that stands there already, and cannot be run: a GPU that hangs looks like this."""
+    words = ("selftest", "blazeface-short", "--config", config, *CPU, "-o", "report.json", "-q")
+    assert call("faceguard", *words).code == 0
+    (engine,) = store.glob("*/engine.onnx")
+    engine.write_bytes(b"no graph")
+    note = engine.with_name("manifest.json")
+    manifest = json.loads(note.read_text())
+    manifest |= {"sha256": hashlib.sha256(b"no graph").hexdigest(), "bytes": 8}
+    note.write_text(json.dumps(manifest))
+    ended = call("faceguard", *words)
     assert ended.code == 3
     text = Path("report.json").read_text()
     (row,) = json.loads(text)["models"]
-    assert row["error"].startswith(".../blazeface-short-fp16-")
-    assert "/engine.engine: it needs an NVIDIA GPU: no CUDA driver: " in row["error"]
+    assert row["manifest"]["key"] == manifest["key"]
+    assert row["built"] is False
+    assert "error" in row
+    assert "speed" not in row
     assert private(text, tmp_path) == []
+
+
+@pytest.mark.models
+def test_a_model_that_is_unknown_or_not_here_does_not_stop_the_others(
+    call, store: Path, config: Path
+) -> None:
+    words = ("nobody", "astronaut", "blazeface-short", "--config", config, *CPU, "-o", "-", "-q")
+    ended = call("faceguard", "selftest", *words)
+    assert ended.code == 2
+    assert ended.err.count("\n") == 2
+    unknown, sample, tested = json.loads(ended.out)["models"]
+    assert unknown["name"] == "nobody"
+    assert "no model or sample is called 'nobody'" in unknown["error"]
+    assert "astronaut is a sample" in sample["error"]
+    assert tested["speed"]["runs"] >= 30
+    assert (tested["memory_of"], "error" in tested) == ("machine", False)
+
+
+def test_gpus_elsewhere_are_refused_before_anything_is_built(
+    call, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "libcuda.so.1").write_bytes(b"")  # so that a real one is not found either
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    ended = call("faceguard", "selftest", "--backend", "tensorrt-rtx", "--target", "sm86")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--target sm86: the selftest runs its engines, and here is no GPU; " in ended.err
+    assert ended.err.count("\n") == 1
+    assert not store.exists()
 
 
 @pytest.mark.parametrize(
@@ -136,16 +171,34 @@ def test_an_engine_that_cannot_run_here(
     ],
 )
 def test_folders_are_hidden_and_names_of_layers_are_not(text: str, clean: str) -> None:
-    assert _without_paths({"a": [text, 1, None]}) == {"a": [clean, 1, None]}
+    assert without_paths({"a": [text, 1, None]}) == {"a": [clean, 1, None]}
 
 
 def test_folders_with_spaces_are_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEGUARD_ENGINES", "/home/eva maria/engines")
     told = "/home/eva maria/engines/yunet/engine.onnx: gone"
-    assert _without_paths(told) == ".../yunet/engine.onnx: gone"
+    assert without_paths(told) == ".../yunet/engine.onnx: gone"
     monkeypatch.setenv("HOME", "/home/eva maria")
-    assert _without_paths("/home/eva maria/my pictures/a.png: no") == ".../my pictures/a.png: no"
-    assert _without_paths(f"{Path.cwd()}/a/b c.png: gone") == ".../a/b c.png: gone"
+    assert without_paths("/home/eva maria/my pictures/a.png: no") == ".../my pictures/a.png: no"
+    assert without_paths(f"{Path.cwd()}/a/b c.png: gone") == ".../a/b c.png: gone"
+
+
+def test_any_folder_that_is_there_is_hidden_with_its_spaces(tmp_path: Path) -> None:
+    folder = tmp_path / "My Disk" / "Secret Client, Inc."
+    folder.mkdir(parents=True)
+    told = without_paths(
+        f"{folder}/x y.jpg: not a picture; see '{folder}/z.jpg', and {folder}/gone/a"
+    )
+    assert told == "...//x y.jpg: not a picture; see '.../z.jpg', and .../gone/a".replace("//", "/")
+
+
+def test_folders_that_were_named_are_hidden_though_they_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = Path("/media/My Disk/Secret Client")
+    assert without_paths(f"{folder}/x.jpg: gone", [folder]) == ".../x.jpg: gone"
+    monkeypatch.setenv("FACEGUARD_MODELS", str(folder))
+    assert without_paths([f"{folder}/m.onnx: gone"]) == [".../m.onnx: gone"]
 
 
 @pytest.mark.parametrize(

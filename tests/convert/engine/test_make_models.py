@@ -53,8 +53,9 @@ def test_a_model_becomes_an_engine_in_half_precision(store: Path, name: str) -> 
     assert accuracy["pictures"] == 6
     assert accuracy["judged_on"] == "ONNX Runtime"
     assert accuracy["faces"] >= 3
-    assert accuracy["worst_iou"] >= 0.9
-    assert accuracy["worst_score"] <= 0.05
+    # Half precision moves no face of any model here; what the gate lets through is ten times that.
+    assert accuracy["worst_iou"] >= 0.99
+    assert accuracy["worst_score"] <= 0.005
     assert accuracy["outputs"].keys() == {note.name for note in manifest.outputs}
     assert 0 < manifest.build["seconds"] < manifest.build["total_s"]
     assert 0 < manifest.build["peak_mb"] < manifest.build["need_mb"] * 3

@@ -166,7 +166,7 @@ def test_a_full_disk(small: Path, tmp_path: Path, size: str) -> None:
 def test_a_disk_that_is_full_when_the_engine_comes(small: Path, tmp_path: Path) -> None:
     place = tmp_path / "disk"
     options = ["--backend", "tensorrt-rtx", "--target", "sm86", "-o", str(place / "mine.engine")]
-    code, said, left = on_small_disk(place, "16k", command(small, *options))
+    code, said, left = on_small_disk(place, "64k", command(small, *options))
     assert (code, left) == ("5", [])
     assert "cannot be written" in said
     assert ".faceguard-drafts" not in said

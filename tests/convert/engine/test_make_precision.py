@@ -96,25 +96,27 @@ def test_a_layer_out_of_range_stays_in_single_precision_and_is_told(
 
 def test_an_activation_out_of_range_stays_in_single_precision(store: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(6)
-    first, first_weights = graphs.conv("first", "x", "a", rng, (3, 3, 3, 3))
-    second, second_weights = graphs.conv("second", "a", "y", rng, (3, 3, 3, 3))
+    nodes, weights = [], [graphs.weight("low", -1.0), graphs.weight("high", 1.0)]
+    for name, given, target in (("first", "x", "a"), ("second", "a", "b"), ("third", "c", "y")):
+        node, stored = graphs.conv(name, given, target, rng, (3, 3, 3, 3))
+        nodes.append(node)
+        weights += stored
+    nodes.insert(2, graphs.node("Clip", ["b", "low", "high"], ["c"], "clip"))
     ends = [graphs.value(name, [1, 3, 16, 16]) for name in ("x", "y")]
-    weights = [*first_weights, *second_weights]
-    source = save(tmp_path, graphs.graph([first, second], ends[:1], ends[1:], weights))
-    assert layers(make(ask(source, precision="fp16"))) == {"Conv": {"fp16": 2}}
+    source = save(tmp_path, graphs.graph(nodes, ends[:1], ends[1:], weights))
+    assert layers(make(ask(source, precision="fp16"))) == {"Conv": {"fp16": 3}}
     made = make(ask(source, precision="fp16", input_range=(0.0, 1e6)))
-    assert layers(made) == {"Conv": {"fp32": 2}}
+    assert layers(made) == {"Conv": {"fp16": 1, "fp32": 2}}
     assert "reaches" in made.manifest.precision_proof["kept"][0]
 
 
 def test_half_precision_that_is_none_is_refused(
-    store: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A converter that ignored its flag and said nothing has happened to others."""
     monkeypatch.setattr(preparing, "to_half", lambda graph, *_, name: Half(graph, []))
     with pytest.raises(ProofFailed, match=r"fp16 was asked for, but 2 layers compute otherwise"):
-        make(ask(small, precision="fp16"))
-    assert names(store) == set()
+        preparing.prepare_graph(ask(small, precision="fp16"), tmp_path)
 
 
 def test_a_model_that_fails_on_pictures_is_told_as_the_model_s(store: Path, tmp_path: Path) -> None:
@@ -141,3 +143,54 @@ def test_calibration_that_cannot_be_used(store: Path, small: Path, pictures: Pat
     with pytest.raises(InputError, match=r"portrait\.png: not a picture, or a damaged one"):
         make(ask(small, precision="int8", calibration=pictures))
     assert names(store) == set()
+
+
+def flat(value: float) -> onnx.ModelProto:
+    """A picture's sum, and an output that is this number whatever comes in."""
+    stuck = graphs.weight("stuck", np.full((1, 3, 16, 16), value))
+    nodes = [
+        graphs.node("Mul", ["x", "none"], ["zero"], "forget"),
+        graphs.node("Add", ["zero", "stuck"], ["lost"], "lose"),
+        graphs.node("Add", ["x", "x"], ["y"], "sum"),
+    ]
+    ends = [graphs.value(name, [1, 3, 16, 16]) for name in ("x", "y", "lost")]
+    weights = [stuck, graphs.weight("none", 0.0)]
+    return graphs.graph(nodes, ends[:1], ends[1:], weights)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_an_output_without_a_number_is_no_proof(
+    store: Path, tmp_path: Path, precision: Precision
+) -> None:
+    source = save(tmp_path, flat(np.nan))
+    with pytest.raises(ConvertError, match="small: output 'lost' holds not one finite value"):
+        make(ask(source, precision=precision))
+    assert names(store) == set()
+
+
+def test_an_output_that_never_changes_is_told(store: Path, tmp_path: Path) -> None:
+    made = make(ask(save(tmp_path, flat(0.25))))
+    told = [note for note in made.notes if "'lost' is the same number everywhere" in note]
+    assert len(told) == 1
+    assert not any("'y'" in note for note in made.notes)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("name", ["yunet", "centerface"])
+def test_a_detector_that_sees_nobody_at_such_shapes_is_told(store: Path, name: str) -> None:
+    made = make(ask(model(name), profiles={"": Profile.fixed((1, 3, 32, 32))}))
+    assert made.manifest.accuracy["faces"] == 0
+    told = [note for note in made.notes if "no golden picture shows a face" in note]
+    assert len(told) == 1
+    assert "1x3x32x32" in told[0]
+    assert "judged by outputs alone" in told[0]
+
+
+@pytest.mark.models
+@needs_rtx
+def test_a_detector_is_judged_at_shapes_of_its_profile(store: Path) -> None:
+    """At 128 px other faces are to be seen than at the 640 px that the catalogue would take."""
+    small = Profile((1, 3, 32, 32), (1, 3, 64, 64), (1, 3, 128, 128))
+    made = make(ask(model("yunet"), precision="fp16", profiles={"": small}, **RTX))
+    usual = make(ask(model("yunet"), precision="fp16", **RTX))
+    assert 0 < made.manifest.accuracy["faces"] < usual.manifest.accuracy["faces"]

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 
 from faceguard.convert.graph.fold import fold
 from faceguard.convert.graph.shapes import resolve_shapes
+from faceguard.engines.spec import Profile
 from tests.convert.graphs import (
     conv,
     difference,
@@ -25,8 +26,8 @@ from tests.convert.graphs import (
 
 MOST_DIFFERENCE = 1e-5
 SIZES = {
-    "yunet": {"": (1, 3, 320, 320)},
-    "centerface": {"": (1, 3, 320, 320)},
+    "yunet": {"": Profile.fixed((1, 3, 320, 320))},
+    "centerface": {"": Profile.fixed((1, 3, 320, 320))},
     "blazeface-short": {},
     "blazeface-back": {},
     "blazeface-full": {},
@@ -52,7 +53,7 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
 @pytest.mark.models
 @pytest.mark.parametrize("name", SIZES)
 def test_every_detector_gives_the_same(name, engine_path):
-    model, _ = resolve_shapes(onnx.load(engine_path(name)), SIZES[name], {}, name=name)
+    model, _ = resolve_shapes(onnx.load(engine_path(name)), SIZES[name], name=name)
     made = folded(model)
     assert not {"Identity", "Constant", "BatchNormalization"} & set(kinds(made))
     picture = model.graph.input[0]

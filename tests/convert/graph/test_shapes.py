@@ -68,7 +68,8 @@ def test_the_same_input_twice_is_refused():
 def resolve(model: onnx.ModelProto, *, shape=(), profile=()):
     before = model.SerializeToString()
     try:
-        return resolve_shapes(model, parse_shapes(shape), parse_profiles(profile), name="small")
+        wanted = {key: Profile.fixed(sides) for key, sides in parse_shapes(shape).items()}
+        return resolve_shapes(model, wanted | parse_profiles(profile), name="small")
     finally:
         assert model.SerializeToString() == before
 
@@ -115,9 +116,6 @@ def test_unknown_names_and_wrong_ranks_are_refused():
         resolve(network(), shape=["image=1x3x16x16"])
     with pytest.raises(UsageError, match=r"has 4 sides .* and 3x16x16 has 3"):
         resolve(network(), shape=["3x16x16"])
-    both = ["1x3x16x16,1x3x16x16,1x3x16x16"]
-    with pytest.raises(UsageError, match="both --shape and --profile"):
-        resolve(network(), shape=["1x3x16x16"], profile=both)
     with pytest.raises(UsageError, match="two shapes"):
         resolve(network(), shape=["1x3x16x16", "picture=1x3x16x16"])
 
@@ -140,7 +138,7 @@ def test_a_shared_symbol_is_one_side():
 
 def test_a_name_may_only_be_left_out_where_there_is_one_input():
     with pytest.raises(UsageError, match="names no input, and there are 2"):
-        resolve_shapes(two_inputs(), {ONLY_INPUT: (1, 7)}, {}, name="small")
+        resolve_shapes(two_inputs(), {ONLY_INPUT: Profile.fixed((1, 7))}, name="small")
 
 
 def test_a_contradiction_names_input_and_axis():

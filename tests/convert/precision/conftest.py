@@ -13,6 +13,7 @@ from PIL import Image
 
 from faceguard.convert.graph.fold import fold
 from faceguard.convert.graph.shapes import resolve_shapes
+from faceguard.engines.spec import Profile
 from faceguard.engines.types import Array
 from tests.convert.rtx import Built, build_with_rtx
 
@@ -36,8 +37,8 @@ def detector(engine_path, sample_path) -> Callable[[str], Detector]:
     def get(name: str) -> Detector:
         source = onnx.load(engine_path(name))
         open_size = name in ("yunet", "centerface")
-        shapes = {"": (1, 3, SIDE, SIDE)} if open_size else {}
-        shaped, profiles = resolve_shapes(source, shapes, {}, name=name)
+        shapes = {"": Profile.fixed((1, 3, SIDE, SIDE))} if open_size else {}
+        shaped, profiles = resolve_shapes(source, shapes, name=name)
         [(tensor, profile)] = profiles.items()
         made = Detector(name, fold(shaped))
         side = max(profile.optimum[1:])
