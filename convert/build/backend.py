@@ -22,6 +22,7 @@ from faceguard.convert.build.parsing import parse, shapes
 from faceguard.convert.build.request import BuildRequest
 from faceguard.convert.build.timing import TimingCache
 from faceguard.convert.child.wire import Sender, one_line
+from faceguard.engines.backends import INSTALL, MODULES
 from faceguard.engines.errors import (
     BuildFailed,
     ConvertError,
@@ -33,15 +34,6 @@ from faceguard.engines.errors import (
 if TYPE_CHECKING:
     from faceguard.engines.spec import Backend, Profile
 
-_MODULES = {
-    "tensorrt": ("tensorrt", "tensorrt_bindings"),
-    "tensorrt-rtx": ("tensorrt_rtx_bindings", "tensorrt_rtx"),
-}
-_INSTALL = {
-    "tensorrt": "on a Jetson: sudo apt install python3-libnvinfer, and a virtual environment made "
-    "with --system-site-packages; on a PC: pip install tensorrt",
-    "tensorrt-rtx": "pip install 'faceguard-edge[rtx]' (x86-64 only)",
-}
 _OUT_OF_MEMORY = re.compile(
     r"out ?of ?memory|memory ?alloc|bad_alloc|insufficient (host|device|gpu)? ?memory",
     re.IGNORECASE,
@@ -59,18 +51,18 @@ def load_backend(backend: Backend) -> Library:
     Raises:
         MissingPackage: It is not installed, or does not load.
     """
-    names = _MODULES[backend]
+    names = MODULES[backend]
     name = next((name for name in names if find_spec(name) is not None), None)
     if name is None:
         raise MissingPackage(
-            f"backend {backend} needs the Python package {names[0]!r}: {_INSTALL[backend]}"
+            f"backend {backend} needs the Python package {names[0]!r}: {INSTALL[backend]}"
         )
     try:
         return importlib.import_module(name)
     except (ImportError, OSError) as error:
         raise MissingPackage(
             f"the Python package {name} does not load ({one_line(str(error), 160)}); "
-            f"install it again, {_INSTALL[backend]}"
+            f"install it again, {INSTALL[backend]}"
         ) from error
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from faceguard.convert.child.wire import STOP, Sender
-from faceguard.engines.errors import FaceguardError, NotEnoughMemory
+from faceguard.engines.errors import FaceguardError, MissingPackage, NotEnoughMemory
 
 _PR_SET_PDEATHSIG = 1
 _OOM_SCORE = "800"
@@ -68,6 +68,13 @@ class Inside:
             yield
         except FaceguardError as error:
             self.sender.send_error(error)
+        except ModuleNotFoundError as error:
+            self.sender.send_error(
+                MissingPackage(
+                    f"{name}: this needs the Python package {error.name!r}; "
+                    "run: pip install 'faceguard-edge[cpu,convert]'"
+                )
+            )
         except MemoryError:
             self.sender.send_error(
                 NotEnoughMemory(f"{name}: memory ran out while it was built; stop other programs")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _TIMINGS = ".timings"
 _MOST_WARNINGS = 3
+# What TensorRT says of every Resize of opset 11, which must name a region even where none is used.
+_IDLE = ("Empty initializer",)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def build(request: Request, prepared: Prepared, out: Path, *, progress: BuildPro
     notes = [f"built in {outcome.seconds:.1f} s, peak {outcome.peak_mb:.0f} MB"]
     if lowered:
         notes.append(f"little memory was free: workspace lowered to {workspace_bytes / 1e6:.0f} MB")
-    notes += [f"warning: {warning}" for warning in outcome.warnings[:_MOST_WARNINGS]]
+    serious = [line for line in outcome.warnings if not any(idle in line for idle in _IDLE)]
+    notes += [f"warning: {line}" for line in serious[:_MOST_WARNINGS]]
     return Built(out, facts, _layers(request, prepared, outcome), tuple(notes))
 
 

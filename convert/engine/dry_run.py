@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceguard.convert.admission import admit
+from faceguard.convert.admission import Need, admit
+from faceguard.convert.child.wire import Message
 from faceguard.convert.engine.make import check_place, find_made
-from faceguard.convert.engine.prepared import Prepared, prepare_graph
 from faceguard.convert.engine.publish import FILE_ELSEWHERE, STORE_ELSEWHERE
+from faceguard.convert.engine.work import Task, rehearsed
 from faceguard.convert.files import scratch, writing
 from faceguard.engines.child import ChildFailed, run_limited
 from faceguard.engines.engine_store import engine_file, engines_folder
@@ -36,47 +37,49 @@ class Rehearsal:
 
     Attributes:
         request: What is asked for.
-        prepared: The graph that the engine would be built from; its files are gone.
+        prepared: What is known of the graph that the engine would be built from; see
+            `work.rehearsed`.
+        need: The memory that building it takes.
         place: Where the engine would be.
         up_to_date: Whether it is there already.
         workspace_bytes: What the builder would be given.
     """
 
     request: Request
-    prepared: Prepared
+    prepared: Message
+    need: Need
     place: Path
     up_to_date: bool
     workspace_bytes: int
 
     def facts(self) -> dict[str, Any]:
         """As JSON takes it."""
-        prepared = self.prepared
         return {
             "name": self.request.source.name,
             "backend": self.request.backend,
             "precision": self.request.precision,
             "place": str(self.place),
             "up_to_date": self.up_to_date,
-            "profiles": {name: str(profile) for name, profile in prepared.profiles.items()},
-            "need": {**asdict(prepared.need), "total_bytes": prepared.need.total_bytes},
+            "profiles": self.prepared["profiles"],
+            "need": {**asdict(self.need), "total_bytes": self.need.total_bytes},
             "free_bytes": self.request.free().bytes,
             "workspace_bytes": self.workspace_bytes,
-            "precision_proof": asdict(prepared.proof),
-            "kept": [asdict(kept) for kept in prepared.kept],
+            "precision_proof": self.prepared["proof"],
+            "kept": self.prepared["kept"],
         }
 
     def lines(self) -> list[str]:
         """For people."""
-        prepared = self.prepared
-        shapes = ", ".join(f"{name}={profile}" for name, profile in prepared.profiles.items())
         request = self.request
+        profiles = self.prepared["profiles"].items()
+        shapes = ", ".join(f"{name}={profile}" for name, profile in profiles)
         done = "is up to date" if self.up_to_date else "would be built"
         what = f"{request.precision} for {request.backend}"
         return [
             f"{request.source.name}: {done}, {what}: {self.place}",
             f"  shapes: {shapes}",
-            *(f"  {note}" for note in prepared.notes()),
-            f"  memory: {prepared.need}, {show_bytes(request.free().bytes)} is free",
+            *(f"  {note}" for note in self.prepared["notes"]),
+            f"  memory: {self.need}, {show_bytes(request.free().bytes)} is free",
         ]
 
 
@@ -96,12 +99,13 @@ def rehearse(request: Request, *, say: Callable[[str], None]) -> Rehearsal:
     if found is None:
         _check_writing(request)
         _check_targets(request)
-    say(f"{request.source.name}: preparing the {request.precision} graph")
     with scratch("faceguard-dry-run-") as folder:
-        prepared = prepare_graph(request, folder)
-    workspace = admit(prepared.need, request.free(), name=request.source.name)
+        task = Task(request, folder, folder, "free some space there", rehearsal=True)
+        prepared = rehearsed(task, say=say)
+    need = Need(**prepared["need"])
+    workspace = admit(need, request.free(), name=request.source.name)
     store = engines_folder() / request.folder_name / engine_file(request.backend)
-    return Rehearsal(request, prepared, request.out or store, found is not None, workspace)
+    return Rehearsal(request, prepared, need, request.out or store, found is not None, workspace)
 
 
 def _check_writing(request: Request) -> None:

@@ -45,12 +45,14 @@ class Task:
         folder: Where to write; the engine is to lie there in the end.
         home: What to call that, for people: the folder itself is gone when they read it.
         elsewhere: How to name another place, for people.
+        rehearsal: Whether to end with the prepared graph.
     """
 
     request: Request
     folder: Path
     home: Path
     elsewhere: str
+    rehearsal: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,29 @@ def work(task: Task, *, say: Callable[[str], None], quiet: bool) -> Work:
         FaceguardError: There is no engine; as `make.make_engine` lists them. BuildFailed also
             where a library crashed or the time was up, NotEnoughMemory where the kernel killed it.
     """
+    made = _made(task, say=say, quiet=quiet)
+    manifest = EngineManifest.model_validate_json(made["manifest"])
+    return Work(manifest, tuple(made["notes"]))
+
+
+def rehearsed(task: Task, *, say: Callable[[str], None]) -> Message:
+    """Prepares the graph of an engine in a child process, likewise, and no more.
+
+    Args:
+        task: What is to be done, as a rehearsal.
+        say: Told one line for each step, and every ten seconds while one lasts.
+
+    Returns:
+        The shapes as `profiles`, the memory as `need`, types as `proof`, layers in FP32 as `kept`,
+        and `notes` for people.
+
+    Raises:
+        FaceguardError: There is no such graph; as `work`.
+    """
+    return _made(task, say=say, quiet=True)
+
+
+def _made(task: Task, *, say: Callable[[str], None], quiet: bool) -> Message:
     request = task.request
     watch = Watch(request.timeout_s)
     with HeldSignals() as held, _Heard(request, say, quiet) as heard:
@@ -89,9 +114,7 @@ def work(task: Task, *, say: Callable[[str], None], quiet: bool) -> Work:
             code = watch.run(child, heard, held)
             if heard.made is None:
                 raise _failure(task, heard, watch, child, code)
-    return Work(
-        EngineManifest.model_validate_json(heard.made["manifest"]), tuple(heard.made["notes"])
-    )
+    return heard.made
 
 
 class _Heard:

@@ -66,6 +66,16 @@ def _work(task: Task, sender: Sender) -> None:
     begun_ns = time.monotonic_ns()
     request, folder = task.request, task.folder
     prepared = prepare_graph(request, folder)
+    if task.rehearsal:
+        sender.send(
+            "made",
+            profiles={name: str(profile) for name, profile in prepared.profiles.items()},
+            need=asdict(prepared.need),
+            proof=asdict(prepared.proof),
+            kept=[asdict(kept) for kept in prepared.kept],
+            notes=prepared.notes(),
+        )
+        return
     sender.send("begin", step=BUILDING)
     engine = folder / engine_file(request.backend)
     built = build(request, prepared, engine, progress=Forwarded(sender))
@@ -73,6 +83,7 @@ def _work(task: Task, sender: Sender) -> None:
     accuracy = judge(request, prepared, built.engine)
     manifest = EngineManifest(
         name=request.source.name,
+        catalogue=request.source.entry.name if request.source.entry else None,
         key=request.key,
         backend=request.backend,
         precision=request.precision,
