@@ -260,6 +260,13 @@ def _advice(free: Free, wanted: int, root: Path) -> str:
     if not free.shared:
         # Rounded up, so that what is then given is enough.
         return f"raise it to at least {-(-wanted // MIB)} MB"
-    holders = largest_holders(root)
     smaller = "build for a smaller --shape"
-    return f"stop {' or '.join(map(str, holders))}, or {smaller}" if holders else smaller
+    missing = wanted - free.bytes
+    stopped: list[str] = []
+    for holder in largest_holders(root):
+        stopped.append(str(holder))
+        missing -= holder.resident_bytes
+        if missing <= 0:
+            return f"stop {' and '.join(stopped)}, or {smaller}"
+    # Stopping even the largest would not do.
+    return smaller

@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from benchmarks.parts.truth import data_folder
 from faceguard.engines.errors import ModelMissing
-from faceguard.engines.store import find_graph, find_file
+from faceguard.engines.store import find_file, find_graph
 
 ROOT = Path(__file__).resolve().parent.parent
 

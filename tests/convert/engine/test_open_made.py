@@ -87,7 +87,7 @@ def test_a_machine_without_a_gpu(
 @needs_rtx
 def test_an_engine_without_a_manifest(engine: Path) -> None:
     engine.with_name("manifest.json").unlink()
-    with pytest.raises(ModelMissing, match="nothing vouches for the engine; run: faceguard engine"):
+    with pytest.raises(ModelMissing, match="nothing vouches for the engine; copy it here"):
         open_runtime(engine)
 
 

@@ -84,10 +84,15 @@ def test_steps_to_uint8_are_no_int8():
         node("DequantizeLinear", ["q", "s", "z"], ["d"]),
         node("MatMul", ["d", "d"], ["y"], "product"),
     ]
+    unsigned = [weight("s", 0.1), weight("z", 0, np.uint8)]
     for dtype, expected in ((np.uint8, "fp32"), (np.int8, "int8")):
         weights = [weight("s", 0.1), weight("z", 0, dtype)]
         model = graph(nodes, [value("x", [4, 4])], [value("y", [4, 4])], weights)
-        assert prove(model, "int8", ["product"]).layers == {"MatMul": {expected: 1}}
+        assert prove(model, expected).layers == {"MatMul": {expected: 1}}
+    with pytest.raises(ProofFailed, match="no layer can compute in it"):
+        prove(
+            graph(nodes, [value("x", [4, 4])], [value("y", [4, 4])], unsigned), "int8", ["product"]
+        )
 
 
 def test_layers_inside_bodies_are_looked_at():
