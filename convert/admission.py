@@ -12,14 +12,13 @@ from pathlib import Path
 
 import onnx
 
+from faceguard.convert.graph.nodes import reads_of, walk
 from faceguard.convert.graph.tensors import (
     WEIGHTED,
     bits_of,
     constants_of,
     elements_of,
-    reads_of,
     tensor_types,
-    walk,
 )
 from faceguard.engines.errors import NotEnoughMemory
 from faceguard.engines.memory import Free, largest_holders, show_bytes

@@ -68,11 +68,6 @@ class Looker:
         self._profiles = profiles
         self._range = input_range
 
-    @property
-    def finds_faces(self) -> bool:
-        """Whether it knows how to read faces out of the outputs."""
-        return self._entry is not None
-
     def looks(self, runtime: Runtime, pictures: Iterable[Golden]) -> Iterator[Look]:
         """Shows pictures to a graph, one after another; nothing of the last one is kept.
 

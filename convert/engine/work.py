@@ -127,7 +127,6 @@ class _Heard:
         self._request = request
         self._say = say
         self._quiet = quiet
-        self._step = ""
         self._begun_s = self._said_s = time.monotonic()
         self._progress: BuildProgress | None = None
 
@@ -139,7 +138,6 @@ class _Heard:
 
     def begin(self, step: str) -> None:
         self._end_progress()
-        self._step = step
         self._begun_s = self._said_s = time.monotonic()
         self.doing = {
             PREPARING: f"preparing the {self._request.precision} graph",

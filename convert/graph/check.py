@@ -9,18 +9,9 @@ import onnx
 
 from faceguard.convert.graph.conditions import Known, reasons
 from faceguard.convert.graph.damage import check_damage, damage_told
+from faceguard.convert.graph.nodes import label, reads_of, subgraphs, walk
 from faceguard.convert.graph.supported import DATA_DEPENDENT, OPS, OPSETS, TYPES
-from faceguard.convert.graph.tensors import (
-    STANDARD,
-    constants_of,
-    elem_name,
-    label,
-    line_of,
-    reads_of,
-    subgraphs,
-    tensor_types,
-    walk,
-)
+from faceguard.convert.graph.tensors import STANDARD, constants_of, elem_name, line_of, tensor_types
 from faceguard.engines.errors import BadModelFile, UnsupportedOp
 
 _SHOWN = 3

@@ -12,14 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from faceguard.convert.graph.tensors import (
-    TensorType,
-    array_of,
-    attribute_of,
-    int_of,
-    number_of,
-    text_of,
-)
+from faceguard.convert.graph.nodes import attribute_of, int_of, text_of
+from faceguard.convert.graph.tensors import TensorType, array_of, number_of
 
 _MOST_TOPK = 3840
 _POOLED_RANKS = (4, 5)

@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from faceguard.convert.graph.tensors import TensorType, array_of, reads_of
+from faceguard.convert.graph.nodes import reads_of
+from faceguard.convert.graph.tensors import TensorType, array_of
 from faceguard.engines.types import Array
 
 

@@ -14,17 +14,15 @@ import onnx
 
 from faceguard.convert.graph.evaluate import evaluate, may_trap
 from faceguard.convert.graph.fuse import fuse_normalizations
+from faceguard.convert.graph.nodes import int_of, reads_of, subgraphs
 from faceguard.convert.graph.tensors import (
     STANDARD,
     TensorType,
     array_of,
     constant_value,
     copy_of,
-    int_of,
     plain_inputs,
-    reads_of,
     set_shape,
-    subgraphs,
     tensor_types,
     type_of,
 )

@@ -10,13 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from faceguard.convert.graph.tensors import (
-    STANDARD,
-    array_of,
-    attribute_of,
-    int_of,
-    reads_of,
-)
+from faceguard.convert.graph.nodes import attribute_of, int_of, reads_of
+from faceguard.convert.graph.tensors import STANDARD, array_of
 
 F64 = npt.NDArray[np.float64]
 _EPSILON = 1e-5

@@ -13,14 +13,8 @@ import numpy as np
 import onnx
 
 from faceguard.convert.graph.fold import drop_unused, replace_nodes, store_constants
-from faceguard.convert.graph.tensors import (
-    array_of,
-    captured,
-    copy_of,
-    plain_inputs,
-    subgraphs,
-    tensor_types,
-)
+from faceguard.convert.graph.nodes import captured, subgraphs
+from faceguard.convert.graph.tensors import array_of, copy_of, plain_inputs, tensor_types
 from faceguard.convert.precision.policy import (
     SET_BY_ATTRIBUTE,
     TAKES_ANY_TYPE,

@@ -17,7 +17,8 @@ from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 
 from faceguard.convert.graph.fold import fold
-from faceguard.convert.graph.tensors import STANDARD, WEIGHTED, copy_of, label, line_of
+from faceguard.convert.graph.nodes import label
+from faceguard.convert.graph.tensors import STANDARD, WEIGHTED, copy_of, line_of
 from faceguard.convert.precision.half import name_nodes
 from faceguard.convert.precision.ranges import Feeds, largest_values
 from faceguard.engines.errors import ConvertError, UsageError

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from faceguard.convert.graph.tensors import STANDARD, WEIGHTED, array_of, reads_of, subgraphs
+from faceguard.convert.graph.nodes import reads_of, subgraphs
+from faceguard.convert.graph.tensors import STANDARD, WEIGHTED, array_of
 
 LARGEST = 65504.0
 SMALLEST_NORMAL = 2.0**-14

@@ -11,19 +11,16 @@ from dataclasses import dataclass
 
 import onnx
 
+from faceguard.convert.graph.nodes import attribute_of, label, subgraphs, walk
 from faceguard.convert.graph.tensors import (
     STANDARD,
     WEIGHTED,
-    attribute_of,
     bits_of,
     constants_of,
     elements_of,
-    label,
     plain_inputs,
-    subgraphs,
     tensor_types,
     type_of,
-    walk,
 )
 from faceguard.convert.precision.engine_proof import EngineProof, prove_engine_layers
 from faceguard.convert.precision.policy import Kept, names_of
