@@ -11,9 +11,10 @@ from pathlib import Path
 
 from faceguard.convert.build.request import check_targets
 from faceguard.convert.commands.telling import Speaker, made_lines, seconds, size, targets
+from faceguard.convert.engine.configured import request_for
 from faceguard.convert.engine.make import find_made, make_engine
 from faceguard.convert.engine.publish import lock_build
-from faceguard.convert.engine.request import TIMEOUT_S, Request, request_for
+from faceguard.convert.engine.request import TIMEOUT_S, Request
 from faceguard.convert.files import writing
 from faceguard.engines.catalogue import read_catalogue
 from faceguard.engines.engine_store import Stored, look_at, stored_engines

@@ -16,9 +16,8 @@ from typing import Any
 from faceguard.convert.accuracy.picture_files import picture_files
 from faceguard.convert.build.request import check_targets
 from faceguard.convert.engine.source import Source
-from faceguard.convert.graph.shape_options import ONLY_INPUT, parse_profiles, parse_shapes
+from faceguard.convert.graph.shape_options import ONLY_INPUT
 from faceguard.engines.backends import INSTALL, INSTALL_PYCUDA, TITLES
-from faceguard.engines.catalogue import Catalogue
 from faceguard.engines.engine_store import folder_name
 from faceguard.engines.errors import InputError, MissingPackage, UsageError
 from faceguard.engines.machine import Machine
@@ -26,7 +25,6 @@ from faceguard.engines.manifest import BuiltFor, engine_key
 from faceguard.engines.memory import Free, free_memory
 from faceguard.engines.runtime import ENGINE_SUFFIXES
 from faceguard.engines.spec import Backend, Precision, Profile
-from faceguard.engines.wanted import Wanted
 
 CONVERTER = 1
 """Raised by one with each change of the graphs that `prepared` makes; engines are then made anew.
@@ -222,57 +220,6 @@ class Request:
     def folder_name(self) -> str:
         """The engine's folder within a store."""
         return folder_name(self.source.name, self.precision, self.key)
-
-
-def best_backend(machine: Machine) -> Backend:
-    """What runs engines best here: TensorRT, TensorRT for RTX, or ONNX Runtime on the CPU."""
-    if machine.gpu is None:
-        return "onnx"
-    if machine.tensorrt is not None:
-        return "tensorrt"
-    return "onnx" if machine.tensorrt_rtx is None else "tensorrt-rtx"
-
-
-def request_for(
-    wanted: Wanted,
-    machine: Machine,
-    *,
-    backend: Backend | None = None,
-    targets: tuple[str, ...] = (),
-    timeout_s: float = TIMEOUT_S,
-    force: bool = False,
-    catalogue: Catalogue | None = None,
-) -> Request:
-    """What a line of a configuration asks for.
-
-    Args:
-        wanted: The line.
-        machine: This one.
-        backend: Takes the place of the line's own; None takes that, or the machine's best.
-        targets: Compute capabilities, as sm86; tensorrt-rtx only.
-        timeout_s: When a build is given up.
-        force: Whether to build what is up to date.
-        catalogue: The catalogue; None reads the usual one.
-
-    Raises:
-        ModelError: The model is not on this machine, or unknown.
-        UsageError: Shapes that are none, or settings that do not go together.
-        MissingPackage: The backend is not installed.
-    """
-    shapes = parse_shapes([wanted.shape] if wanted.shape else [])
-    profiles = parse_profiles([wanted.profile] if wanted.profile else [])
-    chosen = backend or wanted.backend or best_backend(machine)
-    return Request(
-        source=Source.from_name(wanted.model, catalogue),
-        backend=chosen,
-        precision=wanted.precision or ("fp32" if chosen == "onnx" else "fp16"),
-        machine=machine,
-        profiles={name: Profile.fixed(shape) for name, shape in shapes.items()} | profiles,
-        targets=targets if chosen == "tensorrt-rtx" else (),
-        calibration=wanted.calibration,
-        timeout_s=timeout_s,
-        force=force,
-    )
 
 
 def tools() -> dict[str, str]:

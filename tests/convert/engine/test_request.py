@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from faceguard.convert.engine import request as requesting
-from faceguard.convert.engine.request import best_backend, request_for
+from faceguard.convert.engine.configured import best_backend, request_for
 from faceguard.convert.engine.source import Source
 from faceguard.engines.catalogue import read_catalogue
 from faceguard.engines.errors import InputError, MissingPackage
