@@ -28,8 +28,9 @@ PICTURES = 1e-3
 # The back model is the one that cannot keep that on every picture: its raw scores fall to -4900,
 # and there LiteRT's two sets of kernels are 1e-2 apart. It is held to some forty steps of single
 # precision at its largest answer, and like the others to PICTURES in what a detector makes of it.
-# Short range passes 1e-3 by a seventh with ONNX Runtime 1.23, the last for Python 3.10.
-STEPS = {"blazeface_back": 5e-6, "blazeface_short_range": 5e-6}
+STEPS = {"blazeface_back": 5e-6}
+# ONNX Runtime 1.23, the last for Python 3.10, comes to 1.15e-3 on one picture, 1.31 to 6e-4.
+RAW = {"blazeface_short_range": 1.5e-3}
 LIKELY = 0.3
 
 
@@ -104,7 +105,7 @@ def test_pictures_give_what_litert_gives(pair, pictures):
     for path in pictures:
         outputs = models.run(to_input(path, models))
         largest = max(float(np.abs(theirs).max()) for _, theirs in outputs.values())
-        limit = max(PICTURES, STEPS.get(name, 0) * largest)
+        limit = max(RAW.get(name, PICTURES), STEPS.get(name, 0) * largest)
         assert largest_difference(outputs) <= limit, path.name
 
 
