@@ -15,11 +15,30 @@ if TYPE_CHECKING:
     from faceguard.engines.types import Array, TensorSpec
 
 
-class Profiled(Closing):
+class _Around(Closing):
+    """A runtime that stands around another one, which whoever opened it closes."""
+
+    def __init__(self, inner: Runtime) -> None:
+        self._inner = inner
+
+    @property
+    def inputs(self) -> Sequence[TensorSpec]:
+        """What `infer` takes."""
+        return self._inner.inputs
+
+    @property
+    def outputs(self) -> Sequence[TensorSpec]:
+        """What `infer` gives."""
+        return self._inner.outputs
+
+    def close(self) -> None:
+        """Nothing: whoever opened the inner runtime closes it."""
+
+
+class Profiled(_Around):
     """A runtime that takes the shapes of an engine's profiles only, as the engine will.
 
-    ONNX Runtime knows no profiles, and would run what an engine then refuses. It leaves the inner
-    runtime open.
+    ONNX Runtime knows no profiles, and would run what an engine then refuses.
     """
 
     def __init__(self, inner: Runtime, profiles: Mapping[str, Profile]) -> None:
@@ -29,18 +48,13 @@ class Profiled(Closing):
             inner: The runtime.
             profiles: The shapes of its inputs; one that is not named takes what the graph does.
         """
-        self._inner = inner
+        super().__init__(inner)
         self._profiles = profiles
 
     @property
     def inputs(self) -> Sequence[TensorSpec]:
         """What `infer` takes; an axis is open where the profile leaves it so."""
         return [_narrowed(spec, self._profiles.get(spec.name)) for spec in self._inner.inputs]
-
-    @property
-    def outputs(self) -> Sequence[TensorSpec]:
-        """What `infer` gives."""
-        return self._inner.outputs
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Runs the engine once; see `Runtime.infer`.
@@ -55,40 +69,24 @@ class Profiled(Closing):
                 raise TensorMismatch(f"input {name!r} takes shapes of {profile}, not {have}")
         return self._inner.infer(feeds)
 
-    def close(self) -> None:
-        """Nothing: whoever opened the inner runtime closes it."""
 
-
-class Recorder(Closing):
+class Recorder(_Around):
     """A runtime that passes everything on and remembers what came out of the last call.
 
     Attributes:
-        given: What came out last; leaves the inner runtime open.
+        given: What came out last.
     """
 
     def __init__(self, inner: Runtime) -> None:
         """Wraps a runtime."""
-        self._inner = inner
+        super().__init__(inner)
         self.given: dict[str, Array] = {}
-
-    @property
-    def inputs(self) -> Sequence[TensorSpec]:
-        """What `infer` takes."""
-        return self._inner.inputs
-
-    @property
-    def outputs(self) -> Sequence[TensorSpec]:
-        """What `infer` gives."""
-        return self._inner.outputs
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Runs the engine once; see `Runtime.infer`."""
         self.given = {}  # not two of them at a time
         self.given = self._inner.infer(feeds)
         return self.given
-
-    def close(self) -> None:
-        """Nothing: whoever opened the inner runtime closes it."""
 
 
 class Fed(Exception):

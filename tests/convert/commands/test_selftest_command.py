@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from faceguard.convert.commands.without_paths import without_paths
+from tests.conftest import ROOT
 from tests.convert.commands.conftest import program
 from tests.convert.engine.asking import names
 
@@ -33,7 +34,8 @@ def config(tmp_path: Path, engine_path: Callable[[str], Path]) -> Path:
 def private(text: str, tmp_path: Path) -> list[str]:
     """What of this machine stands in a report."""
     home = Path.home()
-    told = [str(tmp_path), tempfile.gettempdir(), str(home) if home.name else "/root", "/work/"]
+    above = f"/{ROOT.parts[1]}/"  # of this clone
+    told = [str(tmp_path), tempfile.gettempdir(), str(home) if home.name else "/root", above]
     return [word for word in told if word in text]
 
 

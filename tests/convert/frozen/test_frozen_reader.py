@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
-import struct
 import tracemalloc
 
 import numpy as np
-import onnx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from faceguard.convert.frozen import convert_frozen
 from faceguard.engines.errors import BadModelFile, UnsupportedOp
+from tests.convert.fuzz import FUZZ, hit, hits_of, refusal_of
 
-FUZZ = settings(
-    deadline=None,
-    max_examples=250,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-HITS = st.lists(
-    st.tuples(
-        st.integers(0, 1 << 16),
-        st.one_of(
-            st.binary(min_size=1, max_size=4),
-            st.sampled_from([0, 1, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]).map(
-                lambda word: struct.pack("<I", word)
-            ),
-        ),
-    ),
-    min_size=1,
-    max_size=6,
-)
+HITS = hits_of()
 
 
 def convert_or_refuse(source: bytes) -> None:
-    """The only ways to end: a sound graph, or one of two errors in one line."""
-    refusal = ""
-    try:
-        model = convert_frozen(source, name="fuzz")
-    except (BadModelFile, UnsupportedOp) as error:
-        refusal = str(error)
-    if refusal:
-        assert refusal.startswith("fuzz: ")
-        assert "\n" not in refusal
-        assert len(refusal) < 800
-    else:
-        onnx.checker.check_model(model, full_check=True)
-
-
-def hit(source: bytes, hits: list[tuple[int, bytes]]) -> bytes:
-    damaged = bytearray(source)
-    for place, patch in hits:
-        start = place % len(source)
-        damaged[start : start + len(patch)] = patch
-    return bytes(damaged[: len(source)])
+    assert len(refusal_of(convert_frozen, source)) < 800
 
 
 def test_tiny_file_is_sound(tiny_file):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -18,26 +16,10 @@ from faceguard.convert.graph.tensors import tensor_types
 from faceguard.convert.onnx_bytes import parsed
 from faceguard.engines.errors import BadModelFile, UnsupportedOp, UsageError
 from faceguard.engines.spec import Profile
+from tests.convert.fuzz import FUZZ, hit, hits_of
 from tests.convert.graphs import conv, graph, kinds, network, node, noise, run, value, weight
 
-FUZZ = settings(
-    deadline=None,
-    max_examples=250,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-HITS = st.lists(
-    st.tuples(
-        st.integers(0, 1 << 16),
-        st.one_of(
-            st.binary(min_size=1, max_size=4),
-            st.sampled_from([0, 1, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]).map(
-                lambda word: struct.pack("<I", word)
-            ),
-        ),
-    ),
-    min_size=1,
-    max_size=6,
-)
+HITS = hits_of()
 # Settings and sides that are likely to trip somebody.
 ODD = st.sampled_from([0, -1, 1, 2, 3, -2, 7, 1 << 16, 1 << 31, -(1 << 63), (1 << 63) - 1])
 PICTURE = {"": Profile.fixed((1, 3, 8, 8))}
@@ -108,14 +90,6 @@ def take_or_refuse(source: bytes, *, every: bool = True) -> None:
         assert len(refusal) < 1500
     else:
         fold(shaped)
-
-
-def hit(source: bytes, hits: list[tuple[int, bytes]]) -> bytes:
-    damaged = bytearray(source)
-    for place, patch in hits:
-        start = place % len(source)
-        damaged[start : start + len(patch)] = patch
-    return bytes(damaged[: len(source)])
 
 
 SOURCE = many_kinds().SerializeToString()

@@ -2,62 +2,26 @@
 
 from __future__ import annotations
 
-import struct
 import tracemalloc
 
 import flatbuffers
 import numpy as np
-import onnx
 import pytest
 import tflite
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceguard.convert.tflite import convert_tflite
 from faceguard.engines.errors import BadModelFile, UnsupportedOp
+from tests.convert.fuzz import FUZZ, hit, hits_of, refusal_of
 
-FUZZ = settings(
-    deadline=None,
-    max_examples=250,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-# Bytes at a place, counted from either end: tables lie at both, weights in the middle.
-HITS = st.lists(
-    st.tuples(
-        st.integers(-(1 << 16), 1 << 16),
-        st.one_of(
-            st.binary(min_size=1, max_size=4),
-            st.sampled_from([0, 1, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC]).map(
-                lambda word: struct.pack("<I", word)
-            ),
-        ),
-    ),
-    min_size=1,
-    max_size=6,
-)
+# Counted from either end: tables lie at both, weights in the middle.
+HITS = hits_of(first=-(1 << 16), largest=0xFFFFFFFC)
 
 
 def convert_or_refuse(source: bytes) -> None:
-    """The only ways to end: a sound graph, or one of two errors in one line."""
-    refusal = ""
-    try:
-        model = convert_tflite(source, name="fuzz")
-    except (BadModelFile, UnsupportedOp) as error:
-        refusal = str(error)
-    if refusal:
-        assert refusal.startswith("fuzz: ")
-        assert "\n" not in refusal
-    else:
-        onnx.checker.check_model(model, full_check=True)
-
-
-def hit(source: bytes, hits: list[tuple[int, bytes]]) -> bytes:
-    damaged = bytearray(source)
-    for place, patch in hits:
-        start = place % len(source)
-        damaged[start : start + len(patch)] = patch
-    return bytes(damaged[: len(source)])
+    refusal_of(convert_tflite, source)
 
 
 @given(st.binary(max_size=400))
