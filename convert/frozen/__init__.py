@@ -15,6 +15,7 @@ from faceguard.convert.frozen.graph import GraphBuilder
 from faceguard.convert.frozen.ops import CONVERTERS
 from faceguard.convert.frozen.order import PLACEHOLDER, picture_shape, plan
 from faceguard.convert.frozen.reader import read_graph
+from faceguard.convert.named import named
 from faceguard.engines.errors import BadModelFile, UnsupportedOp
 
 if TYPE_CHECKING:
@@ -45,14 +46,8 @@ def convert_frozen(data: bytes, *, name: str) -> onnx.ModelProto:
         BadModelFile: It is no GraphDef, is truncated, or contradicts itself.
         UnsupportedOp: It has an operation that is not converted; named with its node.
     """
-    try:
+    with named(name, kind="frozen graph", again="freeze it anew"):
         return _convert(data, name)
-    except BadModelFile as error:
-        raise BadModelFile(
-            f"{name}: not a sound frozen graph: {error}; fetch it again, or freeze it anew"
-        ) from error
-    except UnsupportedOp as error:
-        raise UnsupportedOp(f"{name}: {error}") from error
 
 
 def _convert(data: bytes, name: str) -> onnx.ModelProto:

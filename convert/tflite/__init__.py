@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import onnx
 
+from faceguard.convert.named import named
 from faceguard.convert.tflite.call import Call
 from faceguard.convert.tflite.graph import GraphBuilder
 from faceguard.convert.tflite.ops import CONVERTERS
@@ -37,14 +38,8 @@ def convert_tflite(data: bytes, *, name: str) -> onnx.ModelProto:
         BadModelFile: It is no TFLite file, is truncated, or contradicts itself.
         UnsupportedOp: It has an operation that is not converted; named with its place and output.
     """
-    try:
+    with named(name, kind="TFLite file", again="export it anew"):
         return _convert(data, name)
-    except BadModelFile as error:
-        raise BadModelFile(
-            f"{name}: not a sound TFLite file: {error}; fetch it again, or export it anew"
-        ) from error
-    except UnsupportedOp as error:
-        raise UnsupportedOp(f"{name}: {error}") from error
 
 
 def _convert(data: bytes, name: str) -> onnx.ModelProto:
