@@ -38,6 +38,7 @@ RTX = [
     f"tensorrt-rtx-cu13-{part}>=1.7.1; platform_machine == 'x86_64' and sys_platform == 'linux'"
     for part in ("libs", "bindings")
 ]
+WEB = ["starlette>=0.37", "uvicorn>=0.29"]
 
 setup(
     name="faceguard-edge",
@@ -56,7 +57,8 @@ setup(
     install_requires=[
         "numpy>=1.24",
         "pillow>=10.1",
-        "pydantic>=2.6",
+        "prometheus-client>=0.19",
+        "pydantic>=2.7",
         "pyyaml>=6.0",
         "tqdm>=4.64",
     ],
@@ -76,11 +78,12 @@ setup(
             "numpy<2; python_version<'3.12'",
             "onnxruntime>=1.19",
         ],
-        "web": ["starlette>=0.37", "uvicorn>=0.29"],
+        "web": WEB,
         "dev": [
             *CPU,
             *CONVERT,
             *RTX,
+            *WEB,
             "ai-edge-litert>=1.2",
             "hypothesis>=6.100",
             "import-linter>=2.0",
@@ -99,6 +102,10 @@ setup(
         ],
         "faceguard.commands": [
             "redact = faceguard.edge.commands.redact",
+            "run = faceguard.edge.commands.run",
+            "check = faceguard.edge.commands.check",
+            "config = faceguard.edge.commands.config",
+            "status = faceguard.edge.commands.status",
             "doctor = faceguard.edge.commands.doctor",
             "models = faceguard.convert.commands.models",
             "convert-engine = faceguard.convert.commands.convert_engine",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceguard.edge.outputs import READ_SUFFIXES, output_name
+from faceguard.edge.file_formats import READ_SUFFIXES, output_name
 from faceguard.engines.errors import InputError, UsageError
 
 

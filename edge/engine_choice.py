@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from faceguard.engines.errors import UsageError
 from faceguard.engines.manifest import EngineManifest, check_whole
 from faceguard.engines.runtime import ENGINE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the user calls things, for messages."""
+
+    engine: str = "--engine"
+    size: str = "--detect-size"
+    detector: str = "--detector"
 
 
 @dataclass(frozen=True)
@@ -18,28 +27,35 @@ class EngineChoice:
     Attributes:
         path: The engine's file.
         manifest: What is known of it.
+        words: What the user calls engine, size and detector: options, or keys of a file.
     """
 
     path: Path
     manifest: EngineManifest
+    words: Words = field(default_factory=Words)
 
     @classmethod
-    def read(cls, path: Path) -> EngineChoice:
+    def read(cls, path: Path, words: Words | None = None) -> EngineChoice:
         """Reads the manifest.
+
+        Args:
+            path: The engine's file.
+            words: See the class; None takes the options of `faceguard redact`.
 
         Raises:
             UsageError: The path names no engine's file.
             ModelMissing: There is no manifest, so nothing vouches for the engine.
             ModelCorrupt: The engine's bytes are not those that it names.
         """
-        see = "see: faceguard engines list"
+        words = words or Words()
+        asked, see = f"{words.engine} {path}", "see: faceguard engines list"
         if os.path.isdir(path):  # noqa: PTH112 - Path's own raises where it may not look
-            raise UsageError(f"--engine {path}: is a folder; name the engine's file in it")
+            raise UsageError(f"{asked}: is a folder; name the engine's file in it")
         if not os.path.isfile(path):  # noqa: PTH113
-            raise UsageError(f"--engine {path}: no such file; {see}")
+            raise UsageError(f"{asked}: no such file; {see}")
         if path.suffix not in (".onnx", *ENGINE_SUFFIXES):
-            raise UsageError(f"--engine {path}: is no engine; {see}")
-        return cls(path, check_whole(path))
+            raise UsageError(f"{asked}: is no engine; {see}")
+        return cls(path, check_whole(path), words)
 
     def detector(self, asked: str | None) -> str:
         """The catalogue's name of the detector that reads its outputs.
@@ -52,11 +68,11 @@ class EngineChoice:
         """
         known = self.manifest.catalogue
         if asked is not None and known is not None and asked != known:
-            raise UsageError(f"{self.path}: built from {known}, not from --detector {asked}")
+            raise UsageError(f"{self.path}: built from {known}, not from {self.words.detector} {asked}")
         if asked is None and known is None:
             raise UsageError(
                 f"{self.path}: built from {self.manifest.name!r}, which the catalogue does not "
-                "know; say with --detector how to read it"
+                f"know; say with {self.words.detector} how to read it"
             )
         return asked or str(known)
 
@@ -79,12 +95,12 @@ class EngineChoice:
         """
         if long_side_px is not None and self.is_fixed:
             raise UsageError(
-                f"--detect-size {long_side_px}: {self.path.name} takes pictures of one size only"
+                f"{self.words.size} {long_side_px}: {self.path.name} takes pictures of one size only"
             )
         most = self.largest_px
         if long_side_px is not None and most is not None and long_side_px > most:
             raise UsageError(
-                f"--detect-size {long_side_px}: {self.path.name} takes up to {most} px"
+                f"{self.words.size} {long_side_px}: {self.path.name} takes up to {most} px"
             )
 
     def bounded(self, long_side_px: int | None) -> int | None:

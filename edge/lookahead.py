@@ -60,10 +60,22 @@ class LookAhead:
         elif verdict is not None:
             self._blind = None
             self._last_good = frame.index
-            self._tracker.update(frame.index, verdict)
+            oldest = self._waiting[0].frame.index if self._waiting else frame.index
+            self._tracker.update(frame.index, verdict, oldest=oldest)
         self._waiting.append(_Waiting(frame, self._blind))
         while len(self._waiting) > self._frames:
             yield self._release()
+
+    def retune(self, frames: int, masks: MaskSettings) -> None:
+        """Changes the length of the wait and the masks, from the next frame on."""
+        self._frames = frames
+        self._masks = masks
+
+    def give_up(self) -> list[Frame]:
+        """Hands back what still waits, without covers: nobody knows any more what is in it."""
+        frames = [waiting.frame for waiting in self._waiting]
+        self._waiting.clear()
+        return frames
 
     def flush(self) -> Iterator[tuple[Frame, Cover]]:
         """Gives what is left, at the end of the source."""
@@ -71,10 +83,17 @@ class LookAhead:
             yield self._release()
 
     def _release(self) -> tuple[Frame, Cover]:
-        oldest = self._waiting.popleft()
-        frame = oldest.frame
-        if oldest.blind is not None:
-            return frame, Cover(whole=oldest.blind)
-        size = (frame.image.width, frame.image.height)
-        masks = (mask_for(s, self._masks, size) for s in self._tracker.sightings(frame.index))
-        return frame, Cover(tuple(mask for mask in masks if mask is not None))
+        oldest = self._waiting[0]
+        cover = self._cover(oldest)
+        # Not before its cover is made: until then `give_up` must find it.
+        self._waiting.popleft()
+        return oldest.frame, cover
+
+    def _cover(self, waiting: _Waiting) -> Cover:
+        if waiting.blind is not None:
+            return Cover(whole=waiting.blind)
+        image = waiting.frame.image
+        size = (image.width, image.height)
+        seen = self._tracker.sightings(waiting.frame.index)
+        masks = (mask_for(sighting, self._masks, size) for sighting in seen)
+        return Cover(tuple(mask for mask in masks if mask is not None))

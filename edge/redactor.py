@@ -13,7 +13,7 @@ import numpy as np
 
 from faceguard.edge.engine_choice import EngineChoice
 from faceguard.edge.masks import MaskSettings
-from faceguard.edge.outputs import open_sink, open_source
+from faceguard.edge.file_formats import open_sink, open_source
 from faceguard.edge.pipeline import Plan, redacted, run
 from faceguard.edge.preview import draw
 from faceguard.edge.redactor_settings import RedactorSettings
@@ -23,7 +23,7 @@ from faceguard.edge.style import Style
 from faceguard.edge.tracking import Tracker, TrackingSettings
 from faceguard.edge.types import Frame, Image, SafeFrame
 from faceguard.edge.verdict import FaceFinder, Judge
-from faceguard.engines.catalogue import Entry, Scores, read_catalogue
+from faceguard.engines.catalogue import USUAL_SCORES, read_catalogue
 from faceguard.engines.closing import Closing
 from faceguard.engines.detectors import Detector, open_detector
 from faceguard.engines.errors import InputError
@@ -98,7 +98,8 @@ class Redactor(Closing):
             self._engine = EngineChoice.read(self.settings.engine)
             self._engine.check(self.settings.long_side)
         self._entry = self._catalogue.entry(self._detector_name())
-        self._scores = _scores(self._entry, self.settings.score)
+        known = self._entry.score or USUAL_SCORES
+        self._scores = known.starting_at(self.settings.score)
         self._opened: dict[bool, Detector] = {}
         self._opening = threading.Lock()
         if finder is None and self._engine is None:
@@ -241,11 +242,3 @@ class Redactor(Closing):
         # In a file, waiting costs nothing, and a new face would be bare until the next look.
         look_ahead = max(s.look_ahead, every - 1)
         return Plan(every, look_ahead, masks, tracking, self._style)
-
-
-def _scores(entry: Entry, asked: float | None) -> Scores:
-    """The catalogue's thresholds, or the one asked for with the lower one in proportion."""
-    known = entry.score or Scores(start=0.5, keep=0.3)
-    if asked is None:
-        return known
-    return Scores(start=asked, keep=asked * known.keep / known.start)

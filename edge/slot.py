@@ -15,7 +15,10 @@ class Closed(Exception):
 
 
 class Slot(Generic[T]):
-    """A bounded queue between two threads where the giver waits.
+    """A bounded queue between two threads.
+
+    Whoever gives chooses what happens when it is full: `put` waits, since a file may take its
+    time; `offer` drops what has waited longest, since a camera does not wait.
 
     Either side may close it. The taker then gets what is left and the end, or the giver's error;
     the giver gets `Closed` at its next `put`.
@@ -29,6 +32,10 @@ class Slot(Generic[T]):
         self._closed = False
         self._error: BaseException | None = None
 
+    def __len__(self) -> int:
+        """Things that wait to be taken."""
+        return len(self._things)
+
     def put(self, thing: T) -> None:
         """Gives one thing, waiting for room.
 
@@ -41,6 +48,48 @@ class Slot(Generic[T]):
                 raise Closed
             self._things.append(thing)
             self._change.notify_all()
+
+    def offer(self, thing: T) -> T | None:
+        """Gives one thing without ever waiting.
+
+        Returns:
+            What had to make room for it, the oldest; None where there was room.
+
+        Raises:
+            Closed: Nobody takes any more.
+        """
+        with self._change:
+            if self._closed:
+                raise Closed
+            dropped = self._things.popleft() if len(self._things) >= self._capacity else None
+            self._things.append(thing)
+            self._change.notify_all()
+            return dropped
+
+    def take(self, timeout_s: float | None = None) -> T | None:
+        """Takes the oldest thing.
+
+        Args:
+            timeout_s: How long to wait for one; None waits for as long as it takes.
+
+        Returns:
+            The thing, or None where none came in time.
+
+        Raises:
+            Closed: The end; everything was taken.
+            BaseException: Whatever the giver closed with.
+        """
+        with self._change:
+            self._change.wait_for(lambda: self._closed or bool(self._things), timeout_s)
+            if self._things:
+                thing = self._things.popleft()
+                self._change.notify_all()
+                return thing
+            if not self._closed:
+                return None
+            if self._error is not None:
+                raise self._error
+            raise Closed
 
     def close(self, error: BaseException | None = None) -> None:
         """Ends the hand-over; the taker sees the error, if there is one, after what is left."""
@@ -63,12 +112,9 @@ class Slot(Generic[T]):
             BaseException: Whatever the giver closed with.
         """
         while True:
-            with self._change:
-                self._change.wait_for(lambda: self._closed or bool(self._things))
-                if not self._things:
-                    if self._error is not None:
-                        raise self._error
-                    return
-                thing = self._things.popleft()
-                self._change.notify_all()
-            yield thing
+            try:
+                thing = self.take()
+            except Closed:
+                return
+            if thing is not None:
+                yield thing

@@ -112,12 +112,7 @@ class Tracker:
             keep_frames: How far back `sightings` will be asked: the look-ahead.
             every: Frames from one look of the detector to the next; tracks outlast the gap.
         """
-        self.settings = settings or TrackingSettings()
-        self._keep_frames = keep_frames
-        # One look past the gap, or a face that was seen once would be lost before the next look.
-        self._patience = max(self.settings.patience, every + 1)
-        longest = self.settings.coast_frames
-        self._longest_coast = max(longest, 2 * every + 1) if longest else 0
+        self.retune(settings or TrackingSettings(), keep_frames=keep_frames, every=every)
         self._tracks: list[Track] = []
         self._count = 0
 
@@ -126,9 +121,26 @@ class Tracker:
         """Faces followed so far; those that no strong detection confirmed do not count."""
         return self._count
 
-    def update(self, index: int, found: Detections) -> None:
-        """Takes in the detections of one frame; frames come in order, some may be left out."""
-        self._forget(index)
+    def retune(self, settings: TrackingSettings, *, keep_frames: int, every: int) -> None:
+        """Changes how tracks live from here on; see `__init__`. Those that there are stay."""
+        self.settings = settings
+        self._keep_frames = keep_frames
+        # One look past the gap, or a face that was seen once would be lost before the next look.
+        self._patience = max(settings.patience, every + 1)
+        longest = settings.coast_frames
+        self._longest_coast = max(longest, 2 * every + 1) if longest else 0
+
+    def update(self, index: int, found: Detections, *, oldest: int | None = None) -> None:
+        """Takes in the detections of one frame.
+
+        Args:
+            index: The frame's number; they come in order, some may be left out.
+            found: Its detections.
+            oldest: Number of the oldest frame that `sightings` will still be asked for; None takes
+                the one that lies `keep_frames` back. With frames dropped on the way it lies farther.
+        """
+        far = index - self._keep_frames
+        self._forget((far if oldest is None else min(far, oldest)) - 1)
         free = [t for t in self._tracks if index - t.seen[-1].frame <= self._coast(t)]
         # When the camera turns, all faces move alike: the new ones as those known.
         drift = _common_velocity(free)
@@ -220,11 +232,10 @@ class Tracker:
 
     def _reach_back(self, track: Track) -> int:
         """Frames before its first detection that a track is covered in."""
-        return min(self._keep_frames, self._patience * len(track.seen))
+        return self._patience * len(track.seen)
 
-    def _forget(self, index: int) -> None:
+    def _forget(self, oldest: int) -> None:
         """Drops what no frame that is still held can ask for, so that memory stays flat."""
-        oldest = index - self._keep_frames - 1
         # So many tell how well established a track is, and how fast it moves.
         enough = max(3, -(-self._longest_coast // self._patience))
         kept = []

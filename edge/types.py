@@ -168,6 +168,9 @@ class Frame:
         pts: Presentation time in units of `time_base`.
         time_base: Seconds a unit.
         duration: How long it is shown, in units of `time_base`; 0 where the source does not say.
+        captured_ns: When the camera took it, monotonic nanoseconds; 0 in files that are redacted.
+        session: Which connection to the camera it came through, from 1; what is known of faces
+            does not carry over from one to the next. 0 in files that are redacted.
     """
 
     image: Image
@@ -175,6 +178,8 @@ class Frame:
     pts: int
     time_base: Fraction
     duration: int = 0
+    captured_ns: int = 0
+    session: int = 0
 
     @property
     def time_s(self) -> float:
@@ -232,7 +237,16 @@ class SafeFrame:
     Only `faceguard.edge.redact.redact` makes one.
     """
 
-    __slots__ = ("cover", "duration", "image", "index", "pts", "time_base")
+    __slots__ = (
+        "captured_ns",
+        "cover",
+        "duration",
+        "image",
+        "index",
+        "pts",
+        "session",
+        "time_base",
+    )
 
     def __init__(self, seal: Seal, image: Image, source: Frame, cover: Cover) -> None:
         """Takes over the redacted image; see `redact`.
@@ -247,6 +261,8 @@ class SafeFrame:
         self.pts = source.pts
         self.time_base = source.time_base
         self.duration = source.duration
+        self.captured_ns = source.captured_ns
+        self.session = source.session
         self.cover = cover
 
     @property

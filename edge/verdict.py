@@ -23,6 +23,7 @@ from faceguard.engines.nms import nms
 from faceguard.engines.types import Detections, PixelSource
 
 _SAME_FACE_IOU = 0.5
+NOT_READY = "detector not ready"
 _log = logging.getLogger(__name__)
 
 
@@ -43,7 +44,8 @@ class Blind:
     """The detector gave no answer that can be trusted.
 
     Attributes:
-        cause: "time-out", "not finite", "absurd", or the name of the error's class.
+        cause: "time-out", "not finite", "absurd", "detector not ready", or the name of the error's
+            class.
     """
 
     cause: str
@@ -73,6 +75,10 @@ class Judge:
             self._desk = _Desk(self.detector.detect)
         try:
             found = _together([self._ask(self._desk, view) for view in looks(image)])
+        except NotReady:
+            # No failure: it says itself why, where it has been so for long.
+            self.failures[NOT_READY] += 1
+            return Blind(NOT_READY)
         except InferenceTimeout as error:
             return self._blind("time-out", error)
         except _NotFinite as error:
@@ -99,6 +105,10 @@ class Judge:
         if self.failures[cause] == 1:
             _log.warning("the detector failed (%s), so frames are covered whole: %s", cause, error)
         return Blind(cause)
+
+
+class NotReady(InferenceError):
+    """The detector is still being opened, or opened again."""
 
 
 class _NotFinite(InferenceError):

@@ -5,8 +5,15 @@
     FaceguardError                exit code
      |- UsageError                 2   an option or a value that cannot be meant
      |- InputError                 1   a picture, video or folder that cannot be read
+     |   '- CameraError            1   a camera that gives no frames
+     |       |- CameraAbsent       1   not there, or does not let us in
+     |       |- CameraUnfit        1   cannot give what the configuration asks for
+     |       |- CameraLost         1   was there and broke off
+     |       |- CameraSilent       1   is there and sends nothing
+     |       '- CameraCorrupt      1   sends what cannot be decoded
      |- OutputError                5   a place that cannot be written
      |   '- OutputExists           1   something stands there already and --force was not given
+     |- AlreadyRunning            10   another faceguard has this camera
      |- MissingPackage             3   a Python package that a command needs is not installed
      |- ModelError                 3   a model that is not what it should be
      |   |- ModelMissing           3   not on this machine: `faceguard models pull NAME`
@@ -47,6 +54,30 @@ class InputError(FaceguardError):
     exit_code = 1
 
 
+class CameraError(InputError):
+    """A camera that gives no frames; `faceguard run` counts it, waits and tries again."""
+
+
+class CameraAbsent(CameraError):
+    """The camera is not there, or does not let us in."""
+
+
+class CameraUnfit(CameraError):
+    """The camera cannot give the format, size or rate that was asked for."""
+
+
+class CameraLost(CameraError):
+    """The camera was there and broke off."""
+
+
+class CameraSilent(CameraError):
+    """The camera is there and sends nothing."""
+
+
+class CameraCorrupt(CameraError):
+    """The camera sends what cannot be decoded."""
+
+
 class OutputError(FaceguardError):
     """A place that cannot be written: full, read-only or missing."""
 
@@ -57,6 +88,12 @@ class OutputExists(OutputError):
     """Something stands at the output's place and was not to be replaced."""
 
     exit_code = 1
+
+
+class AlreadyRunning(FaceguardError):
+    """Another faceguard has this camera."""
+
+    exit_code = 10
 
 
 class MissingPackage(FaceguardError):

@@ -50,3 +50,30 @@ def test_a_giver_who_waits_is_told_that_nobody_takes():
     thread.join(10)
     assert told.is_set()
     assert list(slot) == []
+
+
+def test_an_offer_never_waits_and_gives_back_the_oldest():
+    slot: Slot[int] = Slot(2)
+    assert [slot.offer(number) for number in range(5)] == [None, None, 0, 1, 2]
+    assert len(slot) == 2
+    slot.close()
+    assert list(slot) == [3, 4]
+    with pytest.raises(Closed):
+        slot.offer(6)
+
+
+def test_taking_ends_with_nothing_in_time_and_then_with_the_end():
+    slot: Slot[int] = Slot(1)
+    assert slot.take(0.01) is None
+    slot.put(7)
+    slot.close()
+    assert slot.take() == 7
+    with pytest.raises(Closed):
+        slot.take()
+
+
+def test_taking_tells_of_the_givers_error():
+    slot: Slot[int] = Slot(1)
+    slot.close(ValueError("broken"))
+    with pytest.raises(ValueError, match="broken"):
+        slot.take()

@@ -1,0 +1,1 @@
+"""The configuration of `faceguard run`: what it may hold, and how it is read."""

@@ -1,0 +1,256 @@
+"""`faceguard run`, from start to end: the rooms, their outputs, and the main thread's rounds.
+
+The main thread does nothing that could hang: it waits for signals, looks around once a second, and
+tells systemd, the status file and the log how things are.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from faceguard.edge.budget import UNLIMITED, Budget
+from faceguard.edge.cameras.registry import describe, identity
+from faceguard.edge.config.camera import FileCamera, SyntheticCamera
+from faceguard.edge.config.model import Config
+from faceguard.edge.events import Event
+from faceguard.edge.live.current import Current
+from faceguard.edge.live.detector import open_live_detector
+from faceguard.edge.live.finder import LiveFinder
+from faceguard.edge.live.outputs import Outputs
+from faceguard.edge.live.rooms import Rooms
+from faceguard.edge.live.rounds import Rounds, Views
+from faceguard.edge.meters import Meters
+from faceguard.edge.outputs.status import StatusFile
+from faceguard.edge.outputs.worker import told
+from faceguard.edge.service import logs
+from faceguard.edge.service.instance import OneInstance
+from faceguard.edge.service.metrics_server import MetricsServer
+from faceguard.edge.service.notify import Notifier, Pulse
+from faceguard.edge.service.places import runtime_folder
+from faceguard.edge.service.quiet import Quiet
+from faceguard.edge.service.signals import Signal, Signals
+from faceguard.edge.service.temperatures import Thermometer
+from faceguard.engines.errors import FaceguardError, InferenceError, UsageError
+
+_log = logging.getLogger(__name__)
+_ROUND_S = 1.0
+# systemd's own patience is longer; a person's at the keyboard is not.
+_END_WITHIN_S = 1.8
+
+
+class Daemon:
+    """One camera, from `run` to its end."""
+
+    def __init__(self, config: Config, path: Path) -> None:
+        """Sets up; nothing is opened before `run`.
+
+        Args:
+            config: What to do.
+            path: The file that it came from, for reloading.
+
+        Raises:
+            FaceguardError: The detector that it names is not known.
+        """
+        self._current = Current(config, path)
+        self._meters = Meters()
+        self._quiet = Quiet(self._meters)
+        self._notifier = Notifier()
+        self._pulse = Pulse(self._notifier)
+        self._is_ready = False
+        self._hanging: list[str] = []
+
+    @property
+    def hanging(self) -> list[str]:
+        """Threads that were left behind; the process must end without waiting for them."""
+        return self._hanging
+
+    def run(self) -> int:
+        """Runs until a file ends or someone says stop.
+
+        Returns:
+            The exit code: 0.
+
+        Raises:
+            AlreadyRunning: Another instance has the camera, or the name.
+            InferenceError: The detector failed for longer than is allowed.
+            FaceguardError: What keeps it from starting at all.
+        """
+        config = self._current.config
+        with ExitStack() as stack:
+            logs.set_up(config.log, camera=config.name)
+            folder = runtime_folder(config.outputs.status.folder)
+            shown = describe(config.camera)
+            stack.enter_context(
+                OneInstance(identity(config.camera), config.name, folder, shown=shown)
+            )
+            self._signals = stack.enter_context(Signals())
+            stack.callback(self._notifier.close)
+            self._build(stack, folder)
+            _log.info("%s: started, %s", config.name, shown)
+            self._happened(Event("started", {"camera": shown}))
+            try:
+                self._look_after()
+            finally:
+                self._end()
+        return 0
+
+    def _build(self, stack: ExitStack, folder: Path) -> None:
+        """Makes everything, the slowest first, and lets it go."""
+        current, meters, quiet = self._current, self._meters, self._quiet
+        config = current.config
+        self._finder = stack.enter_context(
+            LiveFinder(
+                lambda keep: open_live_detector(config.detector, keep),
+                current.scores.keep,
+                meters,
+                quiet,
+            )
+        )
+        self._outputs = stack.enter_context(
+            Outputs(
+                lambda: current.config,
+                meters,
+                quiet,
+                rate=lambda: self._rooms.health.rate,
+                on_event=self._happened,
+                wait=_waits(config),
+            )
+        )
+        self._rooms = stack.enter_context(
+            Rooms(
+                current,
+                self._finder,
+                self._outputs,
+                meters,
+                quiet,
+                budget=self._budget,
+                beat=self._beat,
+                on_event=self._happened,
+            )
+        )
+        if config.metrics is not None:
+            self._serve_metrics(stack)
+        thermometer = stack.enter_context(Thermometer())
+        thermometer.start()
+        self._status = stack.enter_context(StatusFile(folder, config.name))
+        self._rounds = Rounds(
+            config.name,
+            Views(
+                lambda: self._rooms.health,
+                self._budget,
+                lambda: thermometer.latest,
+                lambda: self._rooms.blind_s,
+                describe(config.camera),
+                self._outputs.names,
+            ),
+            meters,
+            self._notifier,
+            self._pulse,
+            self._status,
+            self._happened,
+        )
+        self._outputs.start()
+        self._rooms.start()
+
+    def _look_after(self) -> None:
+        """Waits for the end, looking around once a second."""
+        next_round_s = time.monotonic() + _ROUND_S
+        while not self._rooms.ended:
+            signal = self._signals.wait(next_round_s - time.monotonic())
+            if signal in (Signal.STOP, Signal.INTERRUPT):
+                return
+            if signal is Signal.RELOAD:
+                self._reload()
+            if time.monotonic() >= next_round_s:
+                next_round_s = time.monotonic() + _ROUND_S
+                self._round()
+
+    def _round(self) -> None:
+        try:
+            self._rounds.go()
+            self._quiet.over("round")
+        except (FaceguardError, OSError) as error:
+            self._quiet.say(_log, logging.ERROR, "round", told(error))
+        limit_s = self._current.config.detector.blind_limit_s
+        if limit_s is not None and self._rooms.blind_s > limit_s:
+            raise InferenceError(
+                f"the detector has failed for {limit_s:g} s and every frame was covered whole; "
+                "ending, so that systemd starts faceguard anew; see: faceguard check"
+            )
+
+    def _reload(self) -> None:
+        """Takes in the file as it is now; a bad one is refused and the old one stays."""
+        self._notifier.reloading()
+        try:
+            changes = self._current.reload()
+        except UsageError as error:
+            self._meters.reloads.labels("refused").inc()
+            for line in str(error).splitlines():
+                _log.error("not reloaded: %s", line)
+            self._happened(Event("reload-refused"))
+        else:
+            self._meters.reloads.labels("taken").inc()
+            self._finder.tune(self._current.scores.keep)
+            self._rooms.retune()
+            logs.set_up(self._current.config.log, camera=self._current.config.name)
+            changed = ", ".join(changes.live) or "nothing changed"
+            _log.info("reloaded: %s", changed)
+            if changes.restart:
+                _log.warning("only after a restart: %s", ", ".join(changes.restart))
+            self._happened(
+                Event(
+                    "reloaded",
+                    {"changed": ", ".join(changes.live), "restart": ", ".join(changes.restart)},
+                )
+            )
+        self._notifier.ready()
+
+    def _end(self) -> None:
+        """Ends the rooms and then the outputs, so that what is in them gets out."""
+        until_s = time.monotonic() + _END_WITHIN_S
+        self._notifier.stopping()
+        self._happened(Event("stopping"))
+        self._hanging += self._rooms.finish(until_s)
+        self._hanging += self._outputs.finish(until_s)
+        for name in self._hanging:
+            _log.warning("%s does not end and is left behind", name)
+        _log.info("%s: stopped", self._current.config.name)
+
+    def _beat(self) -> None:
+        """A frame or slate went out; called by the deliver room."""
+        self._pulse.beat()
+        if not self._is_ready:
+            self._is_ready = True
+            self._notifier.ready()
+            _log.info("the first frame is out")
+
+    def _happened(self, event: Event) -> None:
+        """Something to tell; called from any thread."""
+        self._outputs.tell(event)
+        logs.log_event(event)
+        if event.kind == "camera-ended":
+            self._signals.wake()
+
+    def _budget(self) -> Budget:
+        return UNLIMITED
+
+    def _serve_metrics(self, stack: ExitStack) -> None:
+        """Figures are worth having, but no reason to let the camera stand still."""
+        part = self._current.config.metrics
+        if part is None:
+            return
+        try:
+            stack.enter_context(MetricsServer(self._meters, part.host, part.port))
+        except FaceguardError as error:
+            _log.error("no figures: %s", error)
+
+
+def _waits(config: Config) -> bool:
+    """Whether the camera is a file: then a recording gets each of its frames."""
+    camera = config.camera
+    return isinstance(camera, FileCamera) or (
+        isinstance(camera, SyntheticCamera) and not camera.paced
+    )

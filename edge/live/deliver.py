@@ -1,0 +1,103 @@
+"""The third room: every safe frame to every output, and what happens in it to those who listen."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from faceguard.edge.events import Event
+from faceguard.edge.live.presence import Presence
+from faceguard.edge.meters import Meters
+from faceguard.edge.outputs.worker import told
+from faceguard.edge.service.quiet import Quiet
+from faceguard.edge.slot import Slot
+from faceguard.edge.types import SafeFrame
+
+_log = logging.getLogger(__name__)
+
+
+class FrameSink(Protocol):
+    """What takes safe frames without ever making anyone wait."""
+
+    def offer(self, thing: SafeFrame) -> None:
+        """Takes a frame."""
+        ...
+
+
+class Deliver:
+    """Takes safe frames and offers them round."""
+
+    def __init__(
+        self,
+        safe: Slot[SafeFrame],
+        sinks: Sequence[FrameSink],
+        meters: Meters,
+        quiet: Quiet,
+        *,
+        beat: Callable[[], None],
+        on_event: Callable[[Event, SafeFrame], None],
+    ) -> None:
+        """Sets the room up; `start` lets it work.
+
+        Args:
+            safe: Where safe frames come from; the room ends with it.
+            sinks: Where they go.
+            meters: Where things are counted.
+            quiet: Who logs.
+            beat: Called after each frame that went out, slates too: the watchdog's food.
+            on_event: Called with what happens to faces, and the frame in which it was seen.
+        """
+        self._safe = safe
+        self._sinks = tuple(sinks)
+        self._meters = meters
+        self._quiet = quiet
+        self._beat = beat
+        self._on_event = on_event
+        self._presence = Presence()
+        self._thread = threading.Thread(target=self._work, name="deliver", daemon=True)
+
+    def start(self) -> None:
+        """Lets the thread begin."""
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last frame went out, and no more will come."""
+        return self._thread.ident is not None and not self._thread.is_alive()
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits for the end; False where it hangs."""
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, timeout_s))
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        for safe in self._safe:
+            begun_ns = time.monotonic_ns()
+            for sink in self._sinks:
+                sink.offer(safe)
+            self._beat()
+            try:
+                self._tell(safe)
+            except Exception as error:  # noqa: BLE001 - the frame is out; telling may fail
+                self._quiet.say(_log, logging.ERROR, "tell", f"events: {told(error)}")
+            self._count(safe, begun_ns)
+            del safe  # or its memory would be held while we wait for the next
+
+    def _tell(self, safe: SafeFrame) -> None:
+        for event in self._presence.see(safe):
+            self._on_event(event, safe)
+
+    def _count(self, safe: SafeFrame, begun_ns: int) -> None:
+        now_ns = time.monotonic_ns()
+        self._meters.stage_s.labels("deliver").observe((now_ns - begun_ns) / 1e9)
+        if safe.session == 0:
+            return  # a slate
+        self._meters.frames_out.inc()
+        self._meters.latency_s.observe((now_ns - safe.captured_ns) / 1e9)
+        self._meters.tracks_now.set(len(safe.cover.masks))
+        if safe.cover.whole is not None:
+            self._meters.frames_whole.labels(safe.cover.whole).inc()

@@ -1,0 +1,169 @@
+"""All outputs of a configuration: made, started, fed with events, and ended in their order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from faceguard.edge.config.model import Config
+from faceguard.edge.config.secret import read_password
+from faceguard.edge.events import Event
+from faceguard.edge.live.deliver import FrameSink
+from faceguard.edge.meters import Meters
+from faceguard.edge.outputs.encoder import Encoder
+from faceguard.edge.outputs.worker import Worker
+from faceguard.edge.service.quiet import Quiet
+from faceguard.edge.types import SafeFrame
+from faceguard.engines.closing import Closing
+
+# What the rooms themselves may hold of redacted copies, besides the outputs.
+_IN_ROOMS = 6
+
+
+class Outputs(Closing):
+    """The outputs of one camera; what the configuration leaves out is never loaded."""
+
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        meters: Meters,
+        quiet: Quiet,
+        *,
+        rate: Callable[[], float | None],
+        on_event: Callable[[Event], None],
+        wait: bool,
+    ) -> None:
+        """Makes them; `start` lets them work.
+
+        Args:
+            config: The configuration as it is now; it may change while they run.
+            meters: Where things are counted.
+            quiet: Who logs.
+            rate: Frames per second that the camera means to give.
+            on_event: Takes what the outputs have to tell.
+            wait: Whether encoder and recordings wait rather than drop, for files.
+
+        Raises:
+            FaceguardError: A package is missing, or a password file cannot be read.
+        """
+        asked = config().outputs
+        self._config = config
+        self._frame_sinks: list[Worker[SafeFrame]] = []
+        self._packet_sinks: list[Worker[Any]] = []
+        self._events: Worker[Event] | None = None
+        self._snapshots: Worker[tuple[SafeFrame, Event]] | None = None
+        self.encoder: Encoder | None = None
+        self.addresses: dict[str, str] = {}
+        name = config().name
+        if asked.recordings is not None or asked.rtsp is not None:
+            self.encoder = Encoder(config().encoder, meters, quiet, rate=rate, wait=wait)
+            self._frame_sinks.append(self.encoder)
+        if asked.recordings is not None and self.encoder is not None:
+            from faceguard.edge.outputs.recordings import Recordings
+
+            recordings = Recordings(
+                lambda: config().outputs.recordings or asked.recordings,  # type: ignore[arg-type,return-value]
+                name,
+                meters,
+                quiet,
+                on_event=on_event,
+                request_keyframe=self.encoder.request_keyframe,
+                wait=wait,
+            )
+            self._packet_sinks.append(recordings)
+        if asked.rtsp is not None and self.encoder is not None:
+            from faceguard.edge.outputs.rtsp import RtspServer
+
+            server = RtspServer(
+                asked.rtsp,
+                name,
+                read_password(asked.rtsp),
+                meters,
+                quiet,
+                request_keyframe=self.encoder.request_keyframe,
+            )
+            self._packet_sinks.append(server)
+        if asked.mjpeg is not None:
+            from faceguard.edge.outputs.mjpeg import Mjpeg
+
+            pages = Mjpeg(
+                lambda: config().outputs.mjpeg or asked.mjpeg,  # type: ignore[arg-type,return-value]
+                name,
+                read_password(asked.mjpeg),
+                meters,
+                quiet,
+            )
+            self._frame_sinks.append(pages)
+        if asked.snapshots is not None:
+            from faceguard.edge.outputs.snapshots import Snapshots
+
+            self._snapshots = Snapshots(
+                lambda: config().outputs.snapshots or asked.snapshots,  # type: ignore[arg-type,return-value]
+                name,
+                meters,
+                quiet,
+            )
+        if asked.events is not None:
+            from faceguard.edge.outputs.events import EventsLog
+
+            self._events = EventsLog(asked.events, name, meters, quiet)
+        for sink in self._packet_sinks:
+            assert self.encoder is not None  # noqa: S101 - there is no packet without it
+            self.encoder.add_sink(sink)
+
+    @property
+    def frame_sinks(self) -> tuple[FrameSink, ...]:
+        """What every safe frame is offered to."""
+        return tuple(self._frame_sinks)
+
+    @property
+    def names(self) -> list[str]:
+        """The outputs that there are."""
+        return [worker.name for worker in self._all()]
+
+    @property
+    def copies(self) -> int:
+        """How many redacted copies may be in use at a time, at the most."""
+        holding = [*self._frame_sinks, *([self._snapshots] if self._snapshots else [])]
+        return sum(worker.holds for worker in holding) + _IN_ROOMS
+
+    def start(self) -> None:
+        """Lets them work."""
+        for worker in self._all():
+            worker.start()
+
+    def tell(self, event: Event, safe: SafeFrame | None = None) -> None:
+        """Tells those that listen of an event, and of the frame that it was seen in."""
+        if self._events is not None:
+            self._events.offer(event)
+        if self._snapshots is not None and safe is not None:
+            self._snapshots.offer((safe, event))
+
+    def finish(self, until_s: float) -> list[str]:
+        """Ends them, those that feed others first.
+
+        Args:
+            until_s: When to leave behind what hangs, monotonic seconds.
+
+        Returns:
+            The outputs that hang.
+        """
+        hanging: list[str] = []
+        for group in (self._frame_sinks, self._packet_sinks, self._tellers()):
+            for worker in group:
+                worker.finish()
+            hanging += [w.name for w in group if not w.join(until_s - time.monotonic())]
+        return hanging
+
+    def close(self) -> None:
+        """Ends what still runs."""
+        with suppress(RuntimeError):  # never started
+            self.finish(time.monotonic() + 1.0)
+
+    def _tellers(self) -> list[Worker[Any]]:
+        return [worker for worker in (self._snapshots, self._events) if worker is not None]
+
+    def _all(self) -> list[Worker[Any]]:
+        return [*self._frame_sinks, *self._packet_sinks, *self._tellers()]

@@ -1,0 +1,182 @@
+"""What the main thread does once a second: how things are, for systemd, scripts and people."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+from faceguard.edge.budget import Budget
+from faceguard.edge.events import Event
+from faceguard.edge.live.health import Health
+from faceguard.edge.meters import Meters
+from faceguard.edge.outputs.status import StatusFile
+from faceguard.edge.service.figures import figures
+from faceguard.edge.service.notify import Notifier, Pulse
+
+
+@dataclass(frozen=True)
+class Views:
+    """Where the round looks.
+
+    Attributes:
+        health: How the camera is.
+        budget: What may be spent.
+        temperatures_c: All zones; None for one that gives no reading.
+        blind_s: For how long the detector has failed.
+        camera: The camera in words that may be shown.
+        outputs: The outputs that there are.
+    """
+
+    health: Callable[[], Health]
+    budget: Callable[[], Budget]
+    temperatures_c: Callable[[], Mapping[str, float | None]]
+    blind_s: Callable[[], float]
+    camera: str
+    outputs: list[str]
+
+
+class Rounds:
+    """One look around a second."""
+
+    def __init__(
+        self,
+        name: str,
+        views: Views,
+        meters: Meters,
+        notifier: Notifier,
+        pulse: Pulse,
+        status: StatusFile,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        """Begins to count time.
+
+        Args:
+            name: Of this camera.
+            views: Where to look.
+            meters: What was counted.
+            notifier: Speaks to systemd.
+            pulse: Feeds the watchdog.
+            status: The status file.
+            on_event: Takes what changed since the last round.
+        """
+        self._name = name
+        self._views = views
+        self._meters = meters
+        self._notifier = notifier
+        self._pulse = pulse
+        self._status = status
+        self._on_event = on_event
+        self._started_ns = time.monotonic_ns()
+        self._started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self._last_out: tuple[int, float] | None = None
+        self._rate_out = 0.0
+        self._output_up: dict[str, bool] = {}
+        self._level = 0
+
+    def go(self) -> None:
+        """Looks around.
+
+        Raises:
+            OutputError: The status file cannot be written.
+        """
+        now_ns = time.monotonic_ns()
+        self._pulse.feed(now_ns)
+        self._count_rate(now_ns)
+        budget = self._views.budget()
+        self._meters.budget_level.set(budget.level)
+        for zone, value_c in self._views.temperatures_c().items():
+            if value_c is None:
+                # No reading is no sample, and not 0 degrees.
+                with suppress(KeyError):
+                    self._meters.temperature_c.remove(zone)
+            else:
+                self._meters.temperature_c.labels(zone).set(value_c)
+        self._tell_changes(budget)
+        self._notifier.status(self.line())
+        self._status.write(self.state(now_ns))
+
+    def line(self) -> str:
+        """How things are in one line: rate, temperature, level, and what is wrong."""
+        health, budget = self._views.health(), self._views.budget()
+        parts = []
+        if health.gives_frames:
+            parts.append(f"{self._rate_out:.0f} frames/s")
+        else:
+            parts.append(f"camera {health.state.value}" + _because(health.cause))
+        hottest_c = _hottest(self._views.temperatures_c())
+        parts.append("no temperature" if hottest_c is None else f"{hottest_c:.0f} C")
+        parts.append(f"level {budget.level}" + _because(budget.reason if budget.level else None))
+        if budget.paused:
+            parts.append("paused")
+        if self._views.blind_s() > 1:
+            parts.append("detector fails, frames are covered whole")
+        down = [name for name, up in self._output_up.items() if not up]
+        if down:
+            parts.append(f"not working: {', '.join(down)}")
+        return ", ".join(parts)
+
+    def state(self, now_ns: int) -> dict[str, Any]:
+        """How things are, for the status file."""
+        health, budget = self._views.health(), self._views.budget()
+        info = health.info
+        counted = figures(self._meters)
+        counted["outputs"] = {
+            name: counted["outputs"].get(name, {}) for name in self._views.outputs
+        }
+        return {
+            "pid": os.getpid(),
+            "version": version("faceguard-edge"),
+            "name": self._name,
+            "started": self._started,
+            "written": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
+            "state": self.line(),
+            "camera": {
+                "what": self._views.camera,
+                "state": health.state.value,
+                "since_s": round((now_ns - health.since_ns) / 1e9, 1),
+                "cause": health.cause,
+                "rate": None if health.rate is None else round(health.rate, 1),
+                "size": None if info is None else [info.width, info.height],
+                "format": None if info is None else info.format,
+                "session": health.session,
+            },
+            "rate_out": round(self._rate_out, 1),
+            "blind_s": round(self._views.blind_s(), 1),
+            "temperatures_c": dict(self._views.temperatures_c()),
+            "level": budget.level,
+            "budget": budget.reason,
+            "paused": budget.paused,
+            **counted,
+        }
+
+    def _count_rate(self, now_ns: int) -> None:
+        out = self._meters.value("frames_out_total")
+        if self._last_out is not None:
+            before_ns, before = self._last_out
+            self._rate_out = (out - before) * 1e9 / max(1, now_ns - before_ns)
+        self._last_out = (now_ns, out)
+
+    def _tell_changes(self, budget: Budget) -> None:
+        for name in self._views.outputs:
+            up = self._meters.value("output_up", output=name) > 0
+            if self._output_up.get(name, True) != up:
+                self._on_event(Event("output-works" if up else "output-failed", {"output": name}))
+            self._output_up[name] = up
+        if budget.level != self._level:
+            self._on_event(Event("level", {"level": budget.level, "reason": budget.reason}))
+            self._level = budget.level
+
+
+def _because(cause: str | None) -> str:
+    return f" ({cause})" if cause else ""
+
+
+def _hottest(zones: Mapping[str, float | None]) -> float | None:
+    return max((value for value in zones.values() if value is not None), default=None)

@@ -1,0 +1,1 @@
+"""Where redacted frames go while the camera runs: each output for itself."""

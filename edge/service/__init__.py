@@ -1,0 +1,1 @@
+"""Living as a service: notifications, logging, figures, one instance a camera."""
