@@ -21,7 +21,8 @@ class Meters:
         frames_out: Redacted frames that went to the outputs, slates not counted.
         slates: Slates shown while there was no camera.
         frames_dropped: Frames that went nowhere, by `cause`: "busy" (processing was not done with
-            those before), "budget", "paused", "pool", "redaction failed", "closing".
+            those before), "budget", "paused", "repeated" (the same picture again, by its time),
+            "pool", "redaction failed", "closing".
         frames_whole: Frames covered whole, by `cause`, as `Cover.whole` has it.
         stage_s: Seconds that a stage took for one frame, by `stage`: "detect", "track", "redact",
             "deliver", "encode".

@@ -102,6 +102,21 @@ class Scores(_Strict):
             raise ValueError("keep must not be above start")
         return self
 
+    def starting_at(self, start: float | None) -> Scores:
+        """These, or what is asked for with the lower one in proportion.
+
+        Args:
+            start: What a face shall need to be believed; None leaves all as it is.
+        """
+        if start is None:
+            return self
+        share = self.keep / self.start if self.start else 1.0
+        return Scores(start=start, keep=min(start, start * share))
+
+
+USUAL_SCORES = Scores(start=0.5, keep=0.3)
+"""Where the catalogue knows nothing better."""
+
 
 class Entry(_Strict):
     """One model or sample.

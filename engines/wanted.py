@@ -18,9 +18,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from faceguard.engines.errors import UsageError
+from faceguard.engines.small_file import read_small
 from faceguard.engines.spec import Backend, Precision
-from faceguard.engines.yaml_file import validated, why
+from faceguard.engines.yaml_file import validated
+
+MOST_BYTES = 1_000_000
+"""What is larger is no configuration."""
 
 _SHAPE = "[1-9][0-9]*(x[1-9][0-9]*)*"
 _FORMS = {
@@ -114,19 +117,25 @@ def read_wanted(path: Path | None = None) -> tuple[Wanted, ...]:
         UsageError: It cannot be read or does not hold what it should; one line with file, line
             and key.
     """
-    where = str(path) if path else "configs/engines.yaml"
-    source = path or resources.files("faceguard.configs") / "engines.yaml"
-    try:
-        text = source.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{where}: the configuration cannot be read: {why(error)}") from error
-    engines = validated(text, where, Configuration).engines
     if path is None:
-        return engines
+        shipped = resources.files("faceguard.configs") / "engines.yaml"
+        text = shipped.read_text(encoding="utf-8")
+        return validated(text, "configs/engines.yaml", Configuration).engines
+    text = read_small(path, "the configuration", MOST_BYTES)
+    return beside(path.parent, validated(text, str(path), Configuration).engines)
+
+
+def beside(folder: Path, engines: tuple[Wanted, ...]) -> tuple[Wanted, ...]:
+    """The same lines with their folders as seen from the configuration's own.
+
+    Args:
+        folder: The configuration's.
+        engines: Lines as they stand in it.
+    """
     # A service starts in another folder than the one who wrote the file.
     return tuple(
         wanted
         if wanted.calibration is None
-        else wanted.model_copy(update={"calibration": path.parent / wanted.calibration})
+        else wanted.model_copy(update={"calibration": folder / wanted.calibration})
         for wanted in engines
     )

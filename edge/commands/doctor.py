@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
-import textwrap
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -22,14 +18,10 @@ from faceguard.edge.doctor import (
     models,
 )
 from faceguard.edge.doctor.anonymous import Anonymizer
-from faceguard.edge.doctor.finding import Check, Finding, State, examine
+from faceguard.edge.doctor.finding import Check, State, examine
+from faceguard.edge.doctor.showing import show
 
 HELP = "Says what this machine has, what is missing, and how to mend it."
-
-_COLOR = {State.OK: "32", State.MISSING: "31", State.NOTE: "33"}
-_STATE_WIDTH = max(len(state.value) for state in State)
-# Findings are shown as they come, so the longest name is not known yet.
-_NAME_WIDTH = 27
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,17 +43,17 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         1 when something that redacting on the CPU needs is missing, else 0.
     """
-    findings = examine(checks(Path("/")), Anonymizer.of_this_machine())
-    if options.json:
-        told = list(findings)
-        rows = [
-            {"name": f.name, "state": f.state.value, "detail": f.detail, "mend": f.mend}
-            for f in told
-        ]
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
-    else:
-        told = _show(findings, color=_wants_color())
-    return int(any(finding.state is State.MISSING for finding in told))
+    found = examine(checks(Path("/")), Anonymizer.of_this_machine())
+    told = show(found, as_json=options.json)
+    faults = [finding.name for finding in told if finding.state is State.MISSING]
+    if not options.json:
+        end = (
+            f"Missing: {', '.join(faults)}."
+            if faults
+            else "All that redacting on the CPU needs is here."
+        )
+        sys.stdout.write(f"\n{end}\n")
+    return int(bool(faults))
 
 
 def checks(root: Path) -> list[Check]:
@@ -97,35 +89,3 @@ def checks(root: Path) -> list[Check]:
         Check("models", models.check_models, needed=True),
         Check("engines", engines.check_engines),
     ]
-
-
-def _show(findings: Iterable[Finding], *, color: bool) -> list[Finding]:
-    """Writes each finding as soon as it is there: some of the checks take seconds."""
-    told = []
-    for finding in findings:
-        told.append(finding)
-        sys.stdout.write(_row(finding, color=color))
-        sys.stdout.flush()
-    faults = [finding.name for finding in told if finding.state is State.MISSING]
-    end = (
-        f"Missing: {', '.join(faults)}."
-        if faults
-        else "All that redacting on the CPU needs is here."
-    )
-    sys.stdout.write(f"\n{end}\n")
-    return told
-
-
-def _row(finding: Finding, *, color: bool) -> str:
-    state = finding.state.value.ljust(_STATE_WIDTH)
-    if color:
-        state = f"\x1b[{_COLOR[finding.state]}m{state}\x1b[0m"
-    row = f"{state}  {finding.name.ljust(_NAME_WIDTH)}  {finding.detail}\n"
-    if finding.mend is not None:
-        row += textwrap.indent(f"mend: {finding.mend}\n", " " * (_STATE_WIDTH + _NAME_WIDTH + 4))
-    return row
-
-
-def _wants_color() -> bool:
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return sys.stdout.isatty() and not plain

@@ -38,6 +38,7 @@ class V4l2Camera(_Sized):
     """A USB camera, or another that the kernel's V4L2 knows."""
 
     kind: Literal["v4l2"]
+    """The kernel's V4L2: USB cameras and most others."""
     device: Path = Path("/dev/video0")
     """The device; /dev/v4l/by-id/... names the same camera whichever port it is in."""
     format: Literal["auto", "mjpeg", "yuyv", "nv12", "h264"] = "auto"
@@ -48,11 +49,15 @@ class CsiCamera(_Sized):
     """A camera on the Jetson's CSI connector, through Argus and GStreamer."""
 
     kind: Literal["csi"]
+    """The Jetson's CSI connector."""
     sensor: Annotated[int, Field(ge=0, le=15)] = 0
     """Number of the sensor, as Argus counts."""
     width: Side | None = 1280
+    """Width of the pictures in pixels; with height it picks the sensor's mode."""
     height: Side | None = 720
+    """Height of the pictures in pixels."""
     rate: Rate | None = 30
+    """Pictures per second."""
     flip: Annotated[int, Field(ge=0, le=7)] = 0
     """How to turn the picture, as `flip-method` of nvvidconv: 2 is upside down."""
     through: Literal["auto", "gi", "opencv"] = "auto"
@@ -63,6 +68,7 @@ class RtspCamera(Part):
     """A network camera."""
 
     kind: Literal["rtsp"]
+    """A network camera."""
     url: Annotated[str, HIDDEN]
     """rtsp:// or rtsps:// address, best without user and password."""
     user: Annotated[UserName | None, HIDDEN] = None
@@ -104,6 +110,7 @@ class FileCamera(Part):
     """A video file that stands in for a camera."""
 
     kind: Literal["file"]
+    """A video file."""
     path: Path
     """The video."""
     loop: bool = False
@@ -116,9 +123,13 @@ class SyntheticCamera(_Sized):
     """A drawn picture with things that move, for trying out and for tests."""
 
     kind: Literal["synthetic"]
+    """A drawn picture."""
     width: Side | None = 640
+    """Width of the pictures in pixels."""
     height: Side | None = 360
+    """Height of the pictures in pixels."""
     rate: Rate | None = 25
+    """Pictures per second."""
     frames: Annotated[int, Field(ge=1)] | None = None
     """After so many the run ends; left out: never."""
     paced: bool = True

@@ -32,7 +32,7 @@ class EncoderConfig(Part):
     """Threads; 0 leaves it to the encoder."""
 
 
-class _Guarded(Part):
+class Guarded(Part):
     """An address to listen on, and who may come in."""
 
     host: Host = "127.0.0.1"
@@ -54,7 +54,7 @@ class _Guarded(Part):
         return self
 
 
-class RtspOutput(_Guarded):
+class RtspOutput(Guarded):
     """Live video at rtsp://HOST:PORT/NAME."""
 
     port: Port = 8554
@@ -95,7 +95,7 @@ class SnapshotsOutput(Part):
     """Of the JPEG."""
 
 
-class MjpegOutput(_Guarded):
+class MjpegOutput(Guarded):
     """Live pictures for any browser at http://HOST:PORT/, as multipart JPEG."""
 
     port: Port = 8080

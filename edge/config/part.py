@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -50,8 +51,9 @@ class Part(BaseModel):
         """Paths are seen from the file's own folder, since a service starts elsewhere."""
         if not isinstance(value, Path) or value == STDOUT:
             return value
-        if "\0" in str(value):
-            raise ValueError("names no file")
+        if any(unicodedata.category(character) == "Cc" for character in str(value)):
+            # Whatever is said of it would be more than a line.
+            raise ValueError("names no file; it holds control characters")
         folder = (info.context or {}).get(FOLDER)
         if folder is None:
             return value

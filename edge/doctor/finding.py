@@ -5,20 +5,22 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-
-from faceguard.edge.doctor.anonymous import Anonymizer
+from typing import Protocol
 
 
 class State(str, enum.Enum):
     """How a thing stands.
 
     MISSING is kept for what redacting on the CPU cannot do without: not there, or not working.
-    NOTE is anything else worth reading, with or without a mend.
+    NOTE is anything else worth reading, with or without a mend. `faceguard check` besides tells
+    WARNING, what may come or is unwise, from FAULT, what `faceguard run` cannot do without.
     """
 
     OK = "ok"
     MISSING = "missing"
     NOTE = "note"
+    WARNING = "warning"
+    FAULT = "fault"
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,30 @@ class Check:
     Attributes:
         name: The finding's name where the look itself fails.
         look: Returns what was seen.
-        needed: Whether redacting on the CPU needs it, which makes a failing look a fault.
+        needed: Whether redacting on the CPU needs it, which makes a failing look MISSING.
+        failing: The state where the look itself fails; None: as `needed` says.
     """
 
     name: str
     look: Callable[[], list[Finding]]
     needed: bool = False
+    failing: State | None = None
 
 
-def examine(checks: Iterable[Check], anonymizer: Anonymizer) -> Iterator[Finding]:
+class Cleaner(Protocol):
+    """Takes out of a line what shall not be shown."""
+
+    def clean(self, text: str) -> str:
+        """The text as one line."""
+        ...
+
+
+def examine(checks: Iterable[Check], cleaner: Cleaner) -> Iterator[Finding]:
     """Runs checks one by one; one that fails becomes a finding of its own.
 
     Args:
         checks: What to look at, in this order.
-        anonymizer: Takes what names a person or a place out of every line.
+        cleaner: What every line goes through.
 
     Yields:
         The findings, each as soon as it is there.
@@ -67,12 +79,12 @@ def examine(checks: Iterable[Check], anonymizer: Anonymizer) -> Iterator[Finding
         try:
             found = check.look()
         except Exception as error:  # noqa: BLE001 - the report matters most where things break
-            state = State.MISSING if check.needed else State.NOTE
+            state = check.failing or (State.MISSING if check.needed else State.NOTE)
             why = f"{type(error).__name__}: {error}".rstrip(": ")
             found = [Finding(check.name, state, f"could not be checked: {why}")]
         for finding in found:
             yield replace(
                 finding,
-                detail=anonymizer.clean(finding.detail),
-                mend=None if finding.mend is None else anonymizer.clean(finding.mend),
+                detail=cleaner.clean(finding.detail),
+                mend=None if finding.mend is None else cleaner.clean(finding.mend),
             )

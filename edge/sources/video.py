@@ -81,6 +81,11 @@ class VideoSource(Closing):
         note = f"damaged: {self._damaged} packets could not be decoded"
         return replace(self._info, notes=(*self._info.notes, note))
 
+    @property
+    def damaged(self) -> int:
+        """Packets so far that could not be decoded."""
+        return self._damaged
+
     def __iter__(self) -> Iterator[Frame]:
         """The frames in the order they are shown.
 

@@ -1,0 +1,75 @@
+"""Numbers and times of frames, across all connections of a camera's life."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from faceguard.edge.cameras.base import Shot
+from faceguard.edge.types import Frame
+
+UNITS_PER_S = 90_000
+TIME_BASE = Fraction(1, UNITS_PER_S)
+_NS_PER_S = 1_000_000_000
+_USUAL_NS = 40_000_000
+
+
+class Timeline:
+    """Makes frames of shots. Their indices and times grow, whatever cameras and clocks do."""
+
+    def __init__(self, epoch_ns: int) -> None:
+        """Starts at index and time 0.
+
+        Args:
+            epoch_ns: Monotonic nanoseconds at which the outputs' time line begins.
+        """
+        self._epoch_ns = epoch_ns
+        self._index = -1
+        self._pts = -1
+        # Of a live camera: when the last frame was taken.
+        self._captured_ns = 0
+        # Of a file: where the next connection goes on, and what to add to this one's times.
+        self._end_ns = 0
+        self._shift_ns = 0
+        self._file_ns: int | None = None
+
+    def begin(self) -> None:
+        """A new connection: its time line may begin anywhere."""
+        self._file_ns = None
+
+    def frame(self, shot: Shot, session: int, now_ns: int, *, live: bool) -> Frame:
+        """A shot as a frame.
+
+        Args:
+            shot: What the camera gave.
+            session: Number of its connection.
+            now_ns: When it came, monotonic nanoseconds.
+            live: Whether it has the monotonic clock's time, or a file's own.
+        """
+        captured_ns = shot.captured_ns
+        # A camera whose clock leaps, or is ahead of ours, is not believed.
+        if not self._captured_ns < captured_ns <= now_ns:
+            captured_ns = now_ns
+        self._captured_ns = max(self._captured_ns, captured_ns)
+        at_ns = captured_ns - self._epoch_ns if live else self._file_time_ns(shot)
+        self._end_ns = max(self._end_ns, at_ns + (shot.duration_ns or _USUAL_NS))
+        self._pts = max(self._pts + 1, _units(at_ns))
+        self._index += 1
+        return Frame(
+            shot.image,
+            self._index,
+            self._pts,
+            TIME_BASE,
+            _units(shot.duration_ns),
+            captured_ns,
+            session,
+        )
+
+    def _file_time_ns(self, shot: Shot) -> int:
+        if self._file_ns is None or shot.time_ns <= self._file_ns:
+            self._shift_ns = self._end_ns - shot.time_ns
+        self._file_ns = shot.time_ns
+        return shot.time_ns + self._shift_ns
+
+
+def _units(time_ns: int) -> int:
+    return time_ns * UNITS_PER_S // _NS_PER_S

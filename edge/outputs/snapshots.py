@@ -1,0 +1,111 @@
+"""A redacted picture on disk whenever a face appears or leaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from faceguard.edge.config.outputs import SnapshotsOutput
+from faceguard.edge.events import Event
+from faceguard.edge.meters import Meters
+from faceguard.edge.outputs.album import DAY_S, Album
+from faceguard.edge.outputs.jpeg import as_jpeg
+from faceguard.edge.outputs.steady_clock import SteadyClock
+from faceguard.edge.outputs.worker import Worker
+from faceguard.edge.service.quiet import Quiet
+from faceguard.edge.types import SafeFrame
+
+_KINDS = {"face-appears": "appears", "face-leaves": "leaves"}
+_TIDY_EVERY_S = 60.0
+_LOOK_EVERY_S = 600.0  # others may have removed or added some
+
+
+class Snapshots(Worker[tuple[SafeFrame, Event]]):
+    """The output `snapshots`; all its settings can change while it runs."""
+
+    def __init__(
+        self, settings: Callable[[], SnapshotsOutput], name: str, meters: Meters, quiet: Quiet
+    ) -> None:
+        """Sets up; the thread makes the folder.
+
+        Args:
+            settings: As they are now.
+            name: Of the camera; a folder of this name is made.
+            meters: Where failures are counted.
+            quiet: Who logs.
+        """
+        super().__init__("snapshots", meters, quiet, capacity=2)
+        self._settings = settings
+        self._camera = name
+        self._folder: Path | None = None
+        self._album: Album | None = None
+        self._last_ns: int | None = None
+        self._clock = SteadyClock()
+        self._tidy_s = self._look_s = 0.0
+
+    def open_up(self) -> None:
+        """Makes the folder.
+
+        Raises:
+            OutputError: It cannot be made.
+        """
+        self._folder = self._settings().folder
+        self._album = Album(self._folder, self._camera)
+        self._look_s = time.monotonic() + _LOOK_EVERY_S
+
+    def take(self, thing: tuple[SafeFrame, Event]) -> None:
+        """Writes the frame, if the event is one of those that are wanted and it is time.
+
+        Raises:
+            TypeError: The frame was not redacted.
+            OutputError: The place cannot be written.
+        """
+        frame, event = thing
+        settings = self._settings()
+        what = _KINDS.get(event.kind)
+        if what is None or what not in settings.on:
+            return
+        if self._last_ns is not None and event.at_ns - self._last_ns < settings.least_s * 1e9:
+            return
+        track = event.fields.get("track")
+        jpeg = as_jpeg(frame, settings.quality)
+        album = self._current(settings)
+        album.add(jpeg, what, track if isinstance(track, int) else 0, event.wall_s)
+        self._last_ns = event.at_ns
+        self._keep_size(album, settings)
+
+    def tick(self) -> None:
+        """Removes what is too old or too much, once a minute.
+
+        Raises:
+            OutputError: The folder was changed, and the new one cannot be made.
+            OSError: A picture cannot be removed.
+        """
+        is_trusted = self._clock.is_trusted()
+        now_s = time.monotonic()
+        if now_s < self._tidy_s:
+            return
+        self._tidy_s = now_s + _TIDY_EVERY_S
+        settings = self._settings()
+        album = self._current(settings)
+        if now_s >= self._look_s:
+            self._look_s = now_s + _LOOK_EVERY_S
+            album.look()
+        if settings.keep_days is not None and is_trusted:
+            album.remove_older(time.time() - settings.keep_days * DAY_S)
+        self._keep_size(album, settings)
+
+    def shut(self, *, broken: bool) -> None:  # noqa: ARG002 - the same in both cases
+        """Looks anew at what is there when it opens again."""
+        self._album = None
+
+    def _current(self, settings: SnapshotsOutput) -> Album:
+        if self._album is None or settings.folder != self._folder:
+            self.open_up()
+        assert self._album is not None  # noqa: S101 - `open_up` made it
+        return self._album
+
+    def _keep_size(self, album: Album, settings: SnapshotsOutput) -> None:
+        if settings.keep_mb is not None:
+            album.remove_beyond(settings.keep_mb * 1e6)

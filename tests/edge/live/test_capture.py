@@ -1,0 +1,369 @@
+"""A camera that is kept going: what it is called when it fails, and what comes out in the end."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from faceguard.edge.budget import Budget
+from faceguard.edge.live import connection
+from faceguard.edge.live.capture import MOST_LEFT_BEHIND
+from faceguard.edge.live.health import State
+from faceguard.edge.slot import Closed
+from faceguard.edge.types import PixelFormat
+from faceguard.engines.errors import (
+    CameraAbsent,
+    CameraCorrupt,
+    CameraLost,
+    CameraSilent,
+    CameraUnfit,
+    MissingPackage,
+)
+from tests.edge.live.shaky_camera import (
+    FILE,
+    LIVE,
+    PATIENCE_S,
+    Bench,
+    Clock,
+    Hang,
+    Pictures,
+    quick,
+    wait_until,
+)
+
+GOOD = Pictures()
+SOME = Pictures(3)
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No grace for cameras, and no thread left behind."""
+    monkeypatch.setattr(connection, "_GRACE_S", 0.02)
+    before = set(threading.enumerate())
+    yield
+    wait_until(lambda: set(threading.enumerate()) <= before, "threads are left")
+
+
+def number_of(frame) -> int:
+    return int(frame.image.planes[0][0, 0])
+
+
+def take_from(bench: Bench, number: int):
+    """The first frame of a connection, by its number."""
+    return next(frame for frame in bench.frames() if number_of(frame) == number)
+
+
+def test_frames_are_numbered_timed_and_handed_over():
+    with Bench(lambda _: [GOOD]) as bench:
+        frames = list(itertools.islice(bench.frames(), 20))
+    assert all(b.index > a.index and b.pts > a.pts for a, b in itertools.pairwise(frames))
+    assert {frame.session for frame in frames} == {1}
+    for frame in frames:
+        assert frame.pts == (frame.captured_ns - bench.epoch_ns) * 9 // 100_000
+        assert frame.duration == 3600
+    assert bench.kinds()[0] == "camera-up"
+    assert bench.opened[0].closed.is_set()
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        (CameraAbsent("not there"), "absent"),
+        (CameraUnfit("cannot"), "unfit"),
+        (CameraLost("gone"), "lost"),
+        (CameraSilent("nothing"), "silent"),
+        (CameraCorrupt("garbage"), "corrupt"),
+        (MissingPackage("no gi"), "failed"),
+        (ValueError("rtsp://me:secret@example/ is odd"), "failed"),
+        (OSError(19, "rtsp://me:secret@example/"), "failed"),
+        (SystemExit(3), "failed"),
+        ("no shot at all", "failed"),
+        (Pictures(1, form=PixelFormat.BGR), "unfit"),
+        (Pictures(1, size=(33, 16), form=PixelFormat.I420), "unfit"),
+        (Hang(), "frozen"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+@pytest.mark.parametrize("when", ["at the opening", "after frames"])
+def test_each_fault_has_its_name_and_is_survived(fault, cause, when, caplog):
+    first = [] if when == "at the opening" else [SOME]
+    if isinstance(fault, Hang):
+        fault = Hang()
+        cause = "frozen" if first else "silent"
+
+    with Bench(lambda n: [*first, fault] if n == 1 else [GOOD]) as bench:
+        frame = take_from(bench, 2)
+        wait_until(lambda: bench.health.state is State.UP)
+        if isinstance(fault, Hang):
+            fault.over.set()
+    assert frame.session == (2 if first else 1)
+    assert bench.failures(cause) == 1
+    assert bench.meters.value("camera_reconnects_total") == (1 if first else 0)
+    told = [event for event in bench.events if event.kind == "camera-down"]
+    assert [event.fields["cause"] for event in told] == [cause]
+    assert bench.kinds()[-1] == "camera-up"
+    assert f"no frames ({cause})" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_late_frame_of_a_connection_that_was_left_behind_is_thrown_away():
+    hang = Hang(stubborn=True)
+    with Bench(lambda n: [SOME, hang, GOOD] if n == 1 else [GOOD]) as bench:
+        take_from(bench, 2)
+        hang.over.set()
+        late = bench.opened[0]
+        wait_until(late.closed.is_set)
+        after = list(itertools.islice(bench.frames(), 200))
+    assert {number_of(frame) for frame in after} == {2}
+    assert {frame.session for frame in after} == {2}
+
+
+def test_a_camera_that_opens_too_late_is_closed_and_not_read():
+    hang = Hang()
+    with Bench(lambda n: [hang, GOOD] if n == 1 else [GOOD]) as bench:
+        take_from(bench, 2)
+        assert bench.failures("silent") == 1
+        hang.over.set()
+        wait_until(lambda: len(bench.opened) == 2)
+        late = next(camera for camera in bench.opened if camera.number == 1)
+        wait_until(late.closed.is_set)
+        after = list(itertools.islice(bench.frames(), 100))
+    assert {number_of(frame) for frame in after} == {2}
+
+
+def test_the_camera_is_closed_under_a_reader_that_hangs():
+    """So that the device is free for the next connection; most reads wake up from that too."""
+    hang = Hang()
+    with Bench(lambda n: [SOME, hang] if n == 1 else [GOOD]) as bench:
+        take_from(bench, 2)
+        wait_until(bench.opened[0].closed.is_set)
+        wait_until(lambda: not any(t.name == "camera-close" for t in threading.enumerate()))
+
+
+def test_the_same_picture_again_and_again_is_a_frozen_camera():
+    with Bench(lambda n: [SOME, Pictures(step_ns=0)] if n == 1 else [GOOD]) as bench:
+        assert take_from(bench, 2).session == 2
+    assert bench.failures("frozen") == 1
+    assert bench.dropped("repeated") > 0
+
+
+def test_a_still_scene_is_no_frozen_camera():
+    with Bench(lambda _: [GOOD], settings=quick(frozen_after_s=0.5)) as bench:
+        seen = [
+            frame.image.planes[0][0, 0]
+            for frame, _ in zip(bench.frames(), range(300), strict=False)
+        ]
+        assert set(seen) == {1}
+    assert bench.tries == 1
+
+
+@pytest.mark.parametrize("step_ns", [-1_000_000_000, 3_600_000_000_000])
+def test_a_camera_whose_clock_leaps_does_not_bend_the_time_line(step_ns):
+    with Bench(lambda _: [SOME, Pictures(step_ns=step_ns)]) as bench:
+        frames = list(itertools.islice(bench.frames(), 50))
+        now_ns = time.monotonic_ns()
+    assert all(b.pts > a.pts for a, b in itertools.pairwise(frames))
+    for frame in frames:
+        assert bench.epoch_ns < frame.captured_ns <= now_ns
+        assert frame.pts <= (now_ns - bench.epoch_ns) * 9 // 100_000
+
+
+def test_another_size_is_no_fault():
+    with Bench(lambda _: [SOME, Pictures(size=(64, 48)), GOOD]) as bench:
+        wide = next(frame for frame in bench.frames() if frame.image.width == 64)
+    assert wide.session == 1
+    assert bench.tries == 1
+
+
+def test_no_more_than_three_readers_hang_at_a_time(caplog):
+    hangs = [Hang(stubborn=True) for _ in range(MOST_LEFT_BEHIND)]
+
+    def script(number: int):
+        return [SOME, hangs[number - 1]] if number <= len(hangs) else [GOOD]
+
+    with Bench(script) as bench:
+        wait_until(lambda: "hang in the camera's driver" in caplog.text)
+        assert bench.tries == MOST_LEFT_BEHIND
+        assert bench.health.state is State.LOST
+        assert bench.health.failures == MOST_LEFT_BEHIND
+        hangs[1].over.set()
+        take_from(bench, MOST_LEFT_BEHIND + 1)
+        for hang in hangs:
+            hang.over.set()
+
+
+def test_a_close_that_hangs_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.setattr("faceguard.edge.live.capture._LET_GO_S", 0.05)
+    hang = Hang()
+    lost = CameraLost("gone")
+    with Bench(lambda n: [SOME, lost] if n == 1 else [GOOD], hangs_on_close=hang) as bench:
+        take_from(bench, 2)
+        assert hang.entered.is_set()
+        assert not hang.over.is_set()
+        hang.over.set()
+
+
+def test_pauses_grow_and_can_be_cut_short():
+    started_s = time.monotonic()
+    settings = quick(retry_first_s=600.0, retry_longest_s=3600.0)
+    with Bench(lambda _: [CameraAbsent("not there")], settings=settings) as bench:
+        wait_until(lambda: bench.health.state is State.LOST)
+        assert bench.tries == 1
+    assert time.monotonic() - started_s < 60
+
+
+def test_lost_time_counts_from_the_first_failure():
+    with Bench(lambda n: [CameraAbsent("not there") if n < 9 else CameraLost("no")]) as bench:
+        wait_until(lambda: bench.health.failures >= 3)
+        first = bench.health
+        wait_until(lambda: bench.health.failures >= 20)
+        later = bench.health
+    assert first.state is later.state is State.LOST
+    assert first.since_ns == later.since_ns
+    assert later.cause == "lost"
+    # Told once a cause and not once a try.
+    assert [event.fields.get("cause") for event in bench.events] == ["absent", "lost"]
+
+
+def test_what_is_too_slow_behind_loses_the_oldest():
+    with Bench(lambda _: [Pictures(50), Hang()], settings=quick(frozen_after_s=30)) as bench:
+        wait_until(lambda: bench.meters.value("frames_in_total") == 50)
+        wait_until(lambda: bench.dropped("busy") == 48)
+        frames = bench.frames()
+        assert [next(frames).index, next(frames).index] == [48, 49]
+
+
+@pytest.mark.parametrize(("allowed", "step"), [(25.0, 2), (10.0, 5), (50.0, 1), (80.0, 1)])
+def test_the_budget_thins_out_evenly(allowed, step):
+    run = Pictures(200, pause_s=0.0, interval_ns=lambda: 20_000_000)  # 50 frames per second
+    bench = Bench(lambda _: [run], capacity=500, clock_ns=Clock())
+    bench.budget = Budget(level=2, frames_per_s=allowed)
+    with bench:
+        indices = [frame.index for frame in bench.frames()]
+    # After what was saved is spent, every n-th passes.
+    assert {b - a for a, b in itertools.pairwise(indices[2:])} == {step}
+    assert len(indices) + bench.dropped("budget") == 200
+
+
+def test_paused_means_nothing_comes_and_the_camera_is_read_on():
+    bench = Bench(lambda _: [GOOD])
+    bench.budget = Budget(paused=True, reason="too hot")
+    with bench:
+        wait_until(lambda: bench.dropped("paused") > 20)
+        assert len(bench.slot) == 0
+        wait_until(lambda: bench.health.state is State.UP)
+        bench.budget = Budget()
+        assert next(bench.frames()).index >= 20
+
+
+def test_a_file_comes_whole_and_ends():
+    with Bench(lambda _: [Pictures(60)], info=FILE) as bench:
+        frames = list(bench.frames())
+        wait_until(lambda: bench.health.state is State.ENDED)
+    assert [frame.index for frame in frames] == list(range(60))
+    assert [frame.pts for frame in frames] == [n * 3600 for n in range(60)]
+    assert bench.tries == 1
+    assert not bench.dropped("busy")
+    assert bench.meters.value("camera_up") == 0
+    assert "camera-down" not in bench.kinds()
+
+
+def test_a_file_goes_on_in_time_after_it_broke():
+    with Bench(lambda n: [SOME, CameraLost("gone")] if n == 1 else [SOME], info=FILE) as bench:
+        frames = list(bench.frames())
+    assert [frame.pts for frame in frames] == [n * 3600 for n in range(6)]
+    assert [frame.session for frame in frames] == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_file_that_waits_for_us_is_not_frozen():
+    with Bench(lambda _: [Pictures(9)], info=FILE, settings=quick(open_within_s=0.05)) as bench:
+        wait_until(lambda: len(bench.slot) == 2)
+        # Many times as long as a camera may stay away.
+        threading.Event().wait(0.5)
+        assert len(list(bench.frames())) == 9
+    assert bench.tries == 1
+
+
+def test_a_paused_file_waits_and_loses_nothing():
+    bench = Bench(lambda _: [Pictures(9)], info=FILE)
+    bench.budget = Budget(paused=True, reason="too hot")
+    with bench:
+        wait_until(lambda: bench.meters.value("frames_in_total") == 1)
+        threading.Event().wait(0.3)
+        assert len(bench.slot) == 0
+        bench.budget = Budget(frames_per_s=1000.0)
+        assert [frame.index for frame in bench.frames()] == list(range(9))
+
+
+@pytest.mark.parametrize("where", ["open", "read", "close", "pause", "put", "budget"])
+def test_close_ends_in_time_wherever_the_camera_hangs(where):
+    hang = Hang(stubborn=True)
+    steps = {"open": [hang], "read": [SOME, hang], "pause": [CameraLost("gone")]}.get(where, [GOOD])
+    settings = quick(frozen_after_s=600, open_within_s=600, retry_first_s=600, retry_longest_s=600)
+    bench = Bench(
+        lambda _: steps,
+        settings=settings,
+        info=FILE if where in ("put", "budget") else LIVE,
+        hangs_on_close=hang if where == "close" else None,
+    )
+    if where == "budget":
+        bench.budget = Budget(paused=True)
+    with bench:
+        if where in ("open", "read"):
+            assert hang.entered.wait(PATIENCE_S)
+        else:
+            wait_until(lambda: bench.health.state is not State.OPENING)
+        if where == "put":
+            wait_until(lambda: len(bench.slot) == 2)
+        started_s = time.monotonic()
+        bench.capture.close(0.4)
+        # Far more than asked for, and far less than any hang.
+        assert time.monotonic() - started_s < 5
+        wait_until(lambda: bench.health.state is State.ENDED)
+        assert all(frame.session for frame in bench.frames())
+        hang.over.set()
+
+
+def test_close_before_start_and_twice():
+    bench = Bench(lambda _: [GOOD])
+    bench.capture.close()
+    bench.capture.close()
+    with pytest.raises(Closed):
+        bench.slot.take(0)
+    bench.capture.start()
+    wait_until(lambda: bench.health.state is State.ENDED)
+    assert bench.tries == 0
+
+
+@pytest.mark.parametrize("info", [FILE, replace(FILE, live=True)])
+def test_it_ends_when_nobody_takes_frames(info):
+    with Bench(lambda _: [GOOD], info=info) as bench:
+        next(bench.frames())
+        bench.slot.abandon()
+        wait_until(lambda: bench.health.state is State.ENDED)
+        wait_until(bench.opened[0].closed.is_set)
+    assert bench.dropped("closing") == 1
+
+
+def test_whoever_listens_cannot_end_it(caplog):
+    def fails(_event):
+        raise RuntimeError("no ears")
+
+    bench = Bench(lambda n: [SOME, CameraLost("gone")] if n < 3 else [GOOD])
+    bench.capture._account._on_event = fails
+    with bench:
+        take_from(bench, 3)
+    assert "nobody was told of camera-up: RuntimeError in test_capture.py" in caplog.text
+
+
+def test_settings_that_cannot_be_read_end_it_loudly():
+    bench = Bench(lambda _: [GOOD])
+    bench.capture._settings = lambda: 1 / 0
+    with bench, pytest.raises(ZeroDivisionError):
+        for _ in bench.frames():
+            pass

@@ -1,0 +1,346 @@
+"""Snapshots: whole redacted pictures, no more than were asked for, in their own folder only."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+
+from faceguard.edge.config.outputs import SnapshotsOutput
+from faceguard.edge.events import Event
+from faceguard.edge.meters import Meters
+from faceguard.edge.outputs.album import Album
+from faceguard.edge.outputs.snapshots import Snapshots
+from faceguard.edge.outputs.steady_clock import SteadyClock
+from faceguard.edge.service.quiet import Quiet
+from faceguard.edge.types import PixelFormat
+from faceguard.engines.errors import OutputError
+from faceguard.engines.types import Region
+from tests.edge.outputs.safe_frames import image, quarters, safe
+from tests.edge.outputs.waiting import open_files, until
+
+DAY_S = 86_400
+NOON = datetime(2031, 5, 6, 12, 30, 15, 250_000, timezone.utc).timestamp()
+NOISE = np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8)
+
+
+@pytest.fixture
+def meters():
+    return Meters()
+
+
+@pytest.fixture
+def opened(tmp_path, meters):
+    """Starts outputs, and ends them."""
+    outputs = []
+
+    def start(folder=tmp_path / "shots", **settings):
+        box = {"settings": SnapshotsOutput(folder=folder, **{"least_s": 0, **settings})}
+        output = Snapshots(lambda: box["settings"], "front", meters, Quiet(meters))
+        output.box = box
+        outputs.append(output)
+        output.start()
+        return output
+
+    yield start
+    for output in outputs:
+        output.close()
+
+
+def event(kind="face-appears", track=3, at_s=0.0, wall_s=NOON):
+    return Event(kind, {"track": track, "box": [1, 2, 3, 4]}, int((1000 + at_s) * 1e9), wall_s)
+
+
+def drained(output):
+    """Does what waits, and ends it."""
+    output.finish()
+    assert output.join(20)
+
+
+def shots(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_face_that_appears_is_a_picture_of_that_name(opened, tmp_path):
+    output = opened()
+    output.offer((safe(), event()))
+    drained(output)
+    assert shots(tmp_path / "shots") == ["front/2031-05-06/12-30-15-appears-3.jpg"]
+    path = tmp_path / "shots/front/2031-05-06/12-30-15-appears-3.jpg"
+    assert Pillow.open(path).size == (160, 96)
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.parent.stat().st_mode & 0o027 == 0
+
+
+def test_only_what_was_asked_for(opened, tmp_path):
+    output = opened(on=("leaves",))
+    for kind in ("face-appears", "camera-up", "covered-whole"):
+        output.offer((safe(), event(kind)))
+        until(lambda: len(output._slot) == 0)
+    output.offer((safe(), event("face-leaves")))
+    drained(output)
+    assert shots(tmp_path / "shots") == ["front/2031-05-06/12-30-15-leaves-3.jpg"]
+
+
+def test_two_are_at_least_so_far_apart(opened, tmp_path):
+    output = opened(least_s=2.0)
+    for track, at_s in ((1, 0), (2, 1.9), (3, 2.0), (4, 3.9), (5, 4.1)):
+        output.offer((safe(), event(track=track, at_s=at_s)))
+        until(lambda: len(output._slot) == 0)
+    drained(output)
+    assert [int(name.split("-")[-1][:-4]) for name in shots(tmp_path / "shots")] == [1, 3, 5]
+
+
+def test_a_name_that_is_taken_is_not_taken_twice(opened, tmp_path):
+    for _ in range(3):
+        output = opened()
+        output.offer((safe(), event()))
+        drained(output)
+    stem = "front/2031-05-06/12-30-15-appears-3"
+    assert shots(tmp_path / "shots") == [f"{stem}-2.jpg", f"{stem}-3.jpg", f"{stem}.jpg"]
+
+
+def test_a_covered_face_is_not_in_it(opened, tmp_path):
+    picture = np.full((96, 160, 3), 40, np.uint8)
+    picture[30:60, 40:80] = (255, 255, 255)
+    frame = safe(image(PixelFormat.NV12, picture), faces=(Region(40, 30, 80, 60),))
+    output = opened()
+    output.offer((frame, event()))
+    drained(output)
+    (name,) = shots(tmp_path / "shots")
+    assert np.asarray(Pillow.open(tmp_path / "shots" / name)).max() < 80
+
+
+def test_only_redacted_frames_are_taken(opened, tmp_path, meters):
+    output = opened()
+    output.offer((image(PixelFormat.I420, quarters()), event()))
+    drained(output)
+    assert meters.value("output_failures_total", output="snapshots") == 1
+    assert shots(tmp_path / "shots") == []
+
+
+def test_a_clock_that_shows_nonsense_is_survived(opened, tmp_path):
+    output = opened(keep_days=None)
+    for wall_s in (float("nan"), float("inf"), -1e9, 1e18):
+        output.offer((safe(), event(wall_s=wall_s)))
+        until(lambda: len(output._slot) == 0)
+    drained(output)
+    assert len(shots(tmp_path / "shots")) == 4
+    assert all(name.startswith("front/1970-01-01/") for name in shots(tmp_path / "shots"))
+
+
+def test_settings_change_while_it_runs(opened, tmp_path):
+    output = opened(quality=95)
+    output.offer((safe(image(PixelFormat.I420, NOISE)), event(track=1)))
+    until(lambda: len(shots(tmp_path / "shots")) == 1)
+    before = output.box["settings"]
+    output.box["settings"] = before.model_copy(update={"quality": 5, "folder": tmp_path / "other"})
+    output.offer((safe(image(PixelFormat.I420, NOISE)), event(track=2)))
+    drained(output)
+    (one,), (two,) = shots(tmp_path / "shots"), shots(tmp_path / "other")
+    assert (tmp_path / "other" / two).stat().st_size < (tmp_path / "shots" / one).stat().st_size / 4
+
+
+def test_a_full_disk_leaves_no_half_picture_and_goes_on_when_there_is_room(
+    small_disk, opened, meters
+):
+    output = opened(folder=small_disk)
+    frame = safe(image(PixelFormat.I420, NOISE))  # 260 kB
+    output.offer((frame, event()))
+    until(lambda: meters.value("output_failures_total", output="snapshots") == 1)
+    assert shots(small_disk) == []
+
+    def works():
+        output.offer((safe(), event()))
+        return shots(small_disk)
+
+    assert until(works)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(opened, tmp_path, meters, caplog):
+    (tmp_path / "file").write_text("")
+    opened(folder=tmp_path / "file").offer((safe(), event()))
+    until(lambda: meters.value("output_failures_total", output="snapshots") == 1)
+    until(lambda: caplog.records)
+    (said,) = {record.getMessage() for record in caplog.records}
+    assert "outputs.snapshots.folder" in said
+    assert "\n" not in said
+
+
+def test_nothing_is_left_after_the_end(tmp_path, meters):
+    settings = SnapshotsOutput(folder=tmp_path, least_s=0)
+    files, threads = open_files(), threading.active_count()
+    for track in range(10):
+        with Snapshots(lambda: settings, "front", meters, Quiet(meters)) as output:
+            output.start()
+            output.offer((safe(), event(track=track)))
+    assert open_files() == files
+    assert threading.active_count() == threads
+    assert len(shots(tmp_path)) == 10
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from faceguard.edge.outputs.album import Album
+album = Album(Path(sys.argv[1]), "front")
+print("begun", flush=True)
+n = 0
+while True:
+    n += 1
+    album.add(b"\\xff\\xd8" + bytes(200_000) + b"\\xff\\xd9", "appears", n, 1.9e9)
+"""
+
+
+def test_a_kill_leaves_whole_pictures_only(tmp_path):
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE
+        ) as child:
+            child.stdout.readline()
+            begun = len(shots(tmp_path))
+            until(lambda begun=begun: len(shots(tmp_path)) > begun + 5)
+            child.kill()
+    for name in shots(tmp_path):
+        if not re.search(r"/\.[^/]*\.part\.jpg$", name):
+            assert (tmp_path / name).read_bytes().endswith(b"\xff\xd9")
+    Album(tmp_path, "front")
+    assert all(not Path(name).name.startswith(".") for name in shots(tmp_path))
+
+
+class TestRetention:
+    @pytest.fixture
+    def album(self, tmp_path):
+        return Album(tmp_path, "front")
+
+    def test_old_ones_go_and_so_do_their_folders(self, album, tmp_path):
+        for number in range(6):
+            album.add(b"x" * 5000, "appears", number, NOON - number * DAY_S)
+        assert album.remove_older(NOON - 2.5 * DAY_S) == 3
+        assert [name[6:16] for name in shots(tmp_path)] == [
+            "2031-05-04",
+            "2031-05-05",
+            "2031-05-06",
+        ]
+        assert len(list((tmp_path / "front").iterdir())) == 3
+
+    def test_within_a_day_the_time_counts(self, album, tmp_path):
+        album.add(b"x", "appears", 1, NOON - 10)
+        album.add(b"x", "appears", 2, NOON + 10)
+        assert album.remove_older(NOON) == 1
+        assert shots(tmp_path) == ["front/2031-05-06/12-30-25-appears-2.jpg"]
+
+    def test_those_from_before_the_clock_was_set_have_no_age(self, album, tmp_path):
+        album.add(b"x", "appears", 1, 0.0)
+        assert album.remove_older(NOON) == 0
+        assert album.remove_beyond(0) == 1
+        assert shots(tmp_path) == []
+
+    def test_beyond_the_size_the_oldest_go(self, album, tmp_path):
+        for number in range(10):
+            album.add(b"x" * 8000, "appears", number, NOON + number * DAY_S / 2)
+        one = album.total / 10
+        album.remove_beyond(one * 4)
+        assert [int(name.split("-")[-1][:-4]) for name in shots(tmp_path)] == [6, 7, 8, 9]
+        assert album.total == one * 4
+        album.look()
+        assert album.total == one * 4
+
+    def test_nothing_else_is_ever_touched(self, album, tmp_path):
+        outside = tmp_path / "outside" / "2031-05-05"
+        outside.mkdir(parents=True)
+        (outside / "12-30-15-appears-3.jpg").write_bytes(b"mine")
+        front = tmp_path / "front"
+        day = front / "2031-05-06"
+        day.mkdir()
+        (front / "2031-05-05").symlink_to(outside)
+        (front / "2031-05-04").write_text("a file")
+        (front / "notes.txt").write_text("mine")
+        (front / "other").mkdir()
+        (front / "other" / "12-30-15-appears-3.jpg").write_bytes(b"mine")
+        (day / "holiday.jpg").write_bytes(b"mine")
+        (day / "12-30-16-appears-1.jpg").symlink_to(day / "holiday.jpg")
+        (day / "12-30-17-appears-1.jpg").mkdir()
+        before = shots(tmp_path)
+        album.add(b"x", "appears", 3, NOON)
+        album.look()
+        assert album.remove_older(NOON + 100 * DAY_S) == 1
+        assert album.remove_beyond(0) == 0
+        assert shots(tmp_path) == before
+
+    def test_the_output_keeps_its_bounds(self, opened, tmp_path, meters):
+        now = time.time()
+        album = Album(tmp_path, "front")
+        for number in range(4):
+            album.add(b"x" * 3000, "appears", number, now - number * 10 * DAY_S)
+        output = opened(folder=tmp_path, keep_days=15.0)
+        until(lambda: len(shots(tmp_path)) == 2)
+        output.box["settings"] = output.box["settings"].model_copy(update={"keep_mb": 0.020})
+        for number in range(10):
+            output.offer((safe(), event(track=number, wall_s=now)))
+            until(lambda: len(output._slot) == 0)
+        drained(output)
+        assert sum(os.stat(tmp_path / n).st_blocks * 512 for n in shots(tmp_path)) <= 20_000
+        assert meters.value("output_failures_total", output="snapshots") == 0
+
+    @given(
+        st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40_000)), max_size=12),
+        st.integers(0, 100_000),
+    )
+    def test_what_goes_is_always_the_oldest_and_no_more_than_need_be(
+        self, tmp_path_factory, pictures, most
+    ):
+        folder = tmp_path_factory.mktemp("album")
+        album = Album(folder, "front")
+        for number, (day, size) in enumerate(pictures):
+            album.add(b"x" * size, "appears", number, NOON + day * DAY_S + number)
+        before = shots(folder)
+        sizes = {name: (folder / name).stat().st_blocks * 512 for name in before}
+        album.remove_beyond(most)
+        left = shots(folder)
+        assert left == before[len(before) - len(left) :]
+        assert sum(sizes[name] for name in left) <= most
+        if len(left) < len(before):
+            assert sum(sizes[name] for name in [before[-len(left) - 1], *left]) > most
+
+
+class Clocks:
+    wall_s = NOON
+    now_s = 100.0
+
+
+def test_after_a_jump_of_the_clock_nothing_is_old_for_a_while():
+    clocks = Clocks()
+    steady = SteadyClock(wall_s=lambda: clocks.wall_s, clock_s=lambda: clocks.now_s)
+    assert steady.is_trusted()
+    clocks.wall_s += 365 * DAY_S
+    assert not steady.is_trusted()
+    for _ in range(59):
+        clocks.wall_s += 10
+        clocks.now_s += 10
+        assert not steady.is_trusted()
+    clocks.wall_s += 10
+    clocks.now_s += 10
+    assert steady.is_trusted()
+
+
+def test_a_clock_that_was_never_set_is_not_trusted():
+    assert not SteadyClock(wall_s=lambda: 1000.0, clock_s=lambda: 0.0).is_trusted()
+
+
+def test_too_many_of_one_second_is_an_error(tmp_path):
+    album = Album(tmp_path, "front")
+    with pytest.raises(OutputError, match="too many"):
+        for _ in range(200):
+            album.add(b"x", "appears", 1, NOON)
