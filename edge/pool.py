@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from faceguard.edge.av_image import JPEG_RANGE
-from faceguard.edge.types import Image, PixelFormat
+from faceguard.edge.types import Image, ImageKind, PixelFormat
 
 # What PyAV can wrap without a copy.
 POOLED_FORMATS = (PixelFormat.I420, PixelFormat.NV12, PixelFormat.GRAY)
@@ -57,6 +57,7 @@ class ImagePool:
         self.width = width
         self.height = height
         self.full_range = full_range
+        self.kind = ImageKind(form, width, height, full_range)
         rows = height if form is PixelFormat.GRAY else height * 3 // 2
         # Filled, so that the memory is there now and not at the first frames.
         self._free = deque(np.zeros((rows, width), np.uint8) for _ in range(count))
@@ -94,12 +95,7 @@ class ImagePool:
 
     def fits(self, image: Image) -> bool:
         """Whether its images are of the same kind as another."""
-        return (self.format, self.width, self.height, self.full_range) == (
-            image.format,
-            image.width,
-            image.height,
-            image.full_range,
-        )
+        return self.kind == image.kind
 
     def _planes(self, whole: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], ...]:
         """Views on the planes, which lie one after the other."""

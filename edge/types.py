@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +94,22 @@ class PixelFormat(Enum):
         return self not in (PixelFormat.BGR, PixelFormat.BGRA)
 
 
+class ImageKind(NamedTuple):
+    """What two images must have in common to go through one encoder.
+
+    Attributes:
+        format: What the planes are.
+        width: Width in pixels.
+        height: Height in pixels.
+        full_range: See `Image`.
+    """
+
+    format: PixelFormat
+    width: int
+    height: int
+    full_range: bool = False
+
+
 @dataclass(frozen=True)
 class Image:
     """A picture as its planes.
@@ -126,6 +142,11 @@ class Image:
                     f"{self.format.ffmpeg_name} {self.width}x{self.height} has a plane "
                     f"{want} {self.format.dtype}, not {plane.shape} {plane.dtype}"
                 )
+
+    @property
+    def kind(self) -> ImageKind:
+        """What it has in common with others of its source."""
+        return ImageKind(self.format, self.width, self.height, self.full_range)
 
     @classmethod
     def blank(

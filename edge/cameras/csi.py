@@ -118,7 +118,7 @@ class Csi(Closing):
                 picture = self._pipeline.picture(max(0.0, by_s - time.monotonic()))
             except Ended:
                 raise CameraLost(f"{self._name} ended{self._closed()}") from None
-            except Broken as error:
+            except (Broken, CameraUnfit) as error:
                 raise CameraLost(f"{self._name} failed: {error}") from None
             if picture is None:
                 if self._closing:

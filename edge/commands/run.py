@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from pathlib import Path
@@ -44,11 +43,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _leave() -> None:
     """Ends the process at once: Python would wait for threads that hang in a driver for ever."""
+    from faceguard.edge.service import logs
+
     error = sys.exc_info()[1]
     code = getattr(error, "exit_code", 1) if error is not None else 0
     if error is not None:
         sys.stderr.write(f"faceguard: {error}\n")
-    logging.shutdown()
+    logs.put_back()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

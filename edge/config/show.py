@@ -11,6 +11,7 @@ from faceguard.edge.config.model import Config
 from faceguard.edge.service.scrub import STARS
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_NULL = {"type": "null"}
 # An address may hold a password, too, and tells of somebody's network.
 _SECRET = frozenset({"url", "user", "password"})
 
@@ -18,6 +19,14 @@ _SECRET = frozenset({"url", "user", "password"})
 def schema() -> dict[str, Any]:
     """The JSON Schema of a configuration; what may hold a secret is marked `writeOnly`."""
     made = Config.model_json_schema()
+    parts = made["$defs"]
+    for part in (made, *parts.values()):
+        for key, body in part.get("properties", {}).items():
+            name = body.get("$ref", "").rpartition("/")[2]
+            if "default" in body and parts.get(name, {}).get("type") == "object":
+                # The reader takes a section without keys for its default.
+                rest = {word: told for word, told in body.items() if word != "$ref"}
+                part["properties"][key] = {"anyOf": [{"$ref": body["$ref"]}, _NULL], **rest}
     return {
         "$schema": _DRAFT,
         **made,

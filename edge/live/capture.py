@@ -85,6 +85,7 @@ class Capture(Closing):
         self._connection: Connection | None = None
         self._left: list[Connection] = []
         self._hangs = 0
+        self._stuck_since_s: float | None = None
         self._is_proven = False
         self._account = Account(meters, quiet, on_event, clock_ns)
         self._thread = threading.Thread(target=self._work, name="camera", daemon=True)
@@ -97,6 +98,12 @@ class Capture(Closing):
     def health(self) -> Health:
         """How the camera is now; safe from any thread."""
         return self._account.health
+
+    @property
+    def stuck_s(self) -> float:
+        """For how long so many readers have hung that the camera is not opened any more; else 0."""
+        since_s = self._stuck_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Ends it, however the camera hangs.
@@ -193,10 +200,10 @@ class Capture(Closing):
         info, first_ns = connection.info, connection.first_ns
         live = info is not None and info.live
         with self._changed:
-            session, pulse = self._intake.session, self._intake.pulse
-            rate = pulse.rate(now_ns)
-            trouble = pulse.trouble(now_ns, settings.slow_below if live else None)
-            expected = pulse.own_rate
+            session, flow = self._intake.session, self._intake.flow
+            rate = flow.rate(now_ns)
+            trouble = flow.trouble(now_ns, settings.slow_below if live else None)
+            expected = flow.own_rate
         self._account.gives(session, info, rate, expected, trouble)
         good_ns = 0 if first_ns is None or trouble else now_ns - first_ns
         if not self._is_proven and good_ns >= _GOOD_AFTER_NS:
@@ -253,6 +260,8 @@ class Capture(Closing):
             "until one of them ends: unplug and plug in the camera, or restart the service",
             anew=True,
         )
+        self._stuck_since_s = time.monotonic()
         with self._changed:
             self._changed.wait_for(has_room)
+        self._stuck_since_s = None
         return not self._intake.is_over

@@ -15,6 +15,7 @@ from faceguard.edge.budget import UNLIMITED, Budget
 from faceguard.edge.cameras.registry import describe, identity
 from faceguard.edge.config.camera import FileCamera, SyntheticCamera
 from faceguard.edge.config.model import Config
+from faceguard.edge.config.secret import hide
 from faceguard.edge.events import Event
 from faceguard.edge.live.current import Current
 from faceguard.edge.live.detector import open_live_detector
@@ -31,14 +32,16 @@ from faceguard.edge.service.metrics_server import MetricsServer
 from faceguard.edge.service.notify import Notifier, Pulse
 from faceguard.edge.service.places import runtime_folder
 from faceguard.edge.service.quiet import Quiet
+from faceguard.edge.service.scrub import SCRUBBER
 from faceguard.edge.service.signals import Signal, Signals
 from faceguard.edge.service.temperatures import Thermometer
-from faceguard.engines.errors import FaceguardError, InferenceError, UsageError
+from faceguard.engines.errors import CameraSilent, FaceguardError, InferenceError, UsageError
 
 _log = logging.getLogger(__name__)
 _ROUND_S = 1.0
 # systemd's own patience is longer; a person's at the keyboard is not.
 _END_WITHIN_S = 1.8
+_STUCK_S = 60.0
 
 
 class Daemon:
@@ -76,20 +79,21 @@ class Daemon:
         Raises:
             AlreadyRunning: Another instance has the camera, or the name.
             InferenceError: The detector failed for longer than is allowed.
+            CameraSilent: The camera's driver hangs, and opening it again is of no use.
             FaceguardError: What keeps it from starting at all.
         """
         config = self._current.config
         with ExitStack() as stack:
             logs.set_up(config.log, camera=config.name)
-            folder = runtime_folder(config.outputs.status.folder)
+            hide(config, SCRUBBER)
             shown = describe(config.camera)
+            # All instances look in the same place, wherever their status goes.
             stack.enter_context(
-                OneInstance(identity(config.camera), config.name, folder, shown=shown)
+                OneInstance(identity(config.camera), config.name, runtime_folder(), shown=shown)
             )
             self._signals = stack.enter_context(Signals())
             stack.callback(self._notifier.close)
-            self._build(stack, folder)
-            _log.info("%s: started, %s", config.name, shown)
+            self._build(stack, runtime_folder(config.outputs.status.folder))
             self._happened(Event("started", {"camera": shown}))
             try:
                 self._look_after()
@@ -129,6 +133,7 @@ class Daemon:
                 budget=self._budget,
                 beat=self._beat,
                 on_event=self._happened,
+                on_end=self._signals.wake,
             )
         )
         if config.metrics is not None:
@@ -174,6 +179,11 @@ class Daemon:
             self._quiet.over("round")
         except (FaceguardError, OSError) as error:
             self._quiet.say(_log, logging.ERROR, "round", told(error))
+        if self._rooms.stuck_s > _STUCK_S:
+            raise CameraSilent(
+                f"the camera's driver has hung for {_STUCK_S:g} s, however often it was opened; "
+                "ending, so that systemd starts faceguard anew; unplug and plug in the camera"
+            )
         limit_s = self._current.config.detector.blind_limit_s
         if limit_s is not None and self._rooms.blind_s > limit_s:
             raise InferenceError(
@@ -231,8 +241,6 @@ class Daemon:
         """Something to tell; called from any thread."""
         self._outputs.tell(event)
         logs.log_event(event)
-        if event.kind == "camera-ended":
-            self._signals.wake()
 
     def _budget(self) -> Budget:
         return UNLIMITED

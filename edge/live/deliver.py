@@ -39,6 +39,7 @@ class Deliver:
         *,
         beat: Callable[[], None],
         on_event: Callable[[Event, SafeFrame], None],
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         """Sets the room up; `start` lets it work.
 
@@ -49,6 +50,7 @@ class Deliver:
             quiet: Who logs.
             beat: Called after each frame that went out, slates too: the watchdog's food.
             on_event: Called with what happens to faces, and the frame in which it was seen.
+            on_end: Called after the last frame.
         """
         self._safe = safe
         self._sinks = tuple(sinks)
@@ -56,7 +58,9 @@ class Deliver:
         self._quiet = quiet
         self._beat = beat
         self._on_event = on_event
+        self._on_end = on_end
         self._presence = Presence()
+        self._is_over = False
         self._thread = threading.Thread(target=self._work, name="deliver", daemon=True)
 
     def start(self) -> None:
@@ -66,7 +70,7 @@ class Deliver:
     @property
     def ended(self) -> bool:
         """Whether the last frame went out, and no more will come."""
-        return self._thread.ident is not None and not self._thread.is_alive()
+        return self._is_over
 
     def join(self, timeout_s: float) -> bool:
         """Waits for the end; False where it hangs."""
@@ -86,6 +90,8 @@ class Deliver:
                 self._quiet.say(_log, logging.ERROR, "tell", f"events: {told(error)}")
             self._count(safe, begun_ns)
             del safe  # or its memory would be held while we wait for the next
+        self._is_over = True
+        self._on_end()
 
     def _tell(self, safe: SafeFrame) -> None:
         for event in self._presence.see(safe):

@@ -64,7 +64,7 @@ class Health:
         return self.state in (State.UP, State.SLOW)
 
 
-class Pulse:
+class Flow:
     """How the frames of one connection come, over the last five seconds; for one thread at a time.
 
     It judges only after a whole window: a stream that is joined in the middle begins with pictures

@@ -9,7 +9,7 @@ from faceguard.edge.budget import Budget
 from faceguard.edge.cameras.base import CameraInfo, Shot
 from faceguard.edge.live.allowance import Allowance
 from faceguard.edge.live.connection import Connection, LeftBehind
-from faceguard.edge.live.health import Pulse
+from faceguard.edge.live.health import Flow
 from faceguard.edge.live.timeline import Timeline
 from faceguard.edge.meters import Meters
 from faceguard.edge.slot import Closed, Slot
@@ -25,7 +25,7 @@ class Intake:
         changed: Guards all of this; told of a connection's first picture and of the end.
         current: The connection whose pictures are wanted, or None. Those of any other are refused,
             so that nothing old can come after something new.
-        pulse: How the current connection's frames come.
+        flow: How the current connection's frames come.
         session: Number of the newest connection that gave a picture.
         is_over: Whether nothing is wanted any more.
     """
@@ -41,7 +41,7 @@ class Intake:
         """Sets up; see `Capture` for what things are."""
         self.changed = threading.Condition()
         self.current: Connection | None = None
-        self.pulse = Pulse(None)
+        self.flow = Flow(None)
         self.session = 0
         self.is_over = False
         self._slot = slot
@@ -61,7 +61,7 @@ class Intake:
             if self.is_over:
                 return False
             self.current = connection
-            self.pulse = Pulse(None)
+            self.flow = Flow(None)
             self._timeline.begin()
             # In here, so that whoever ends all this finds a connection that has begun.
             connection.start()
@@ -125,12 +125,12 @@ class Intake:
             return None
         connection.captured_ns = shot.captured_ns
         connection.newest_ns = now_ns
-        self.pulse.beat(now_ns, max(0, shot.damaged))
+        self.flow.beat(now_ns, max(0, shot.damaged))
         return frame
 
     def _greet(self, connection: Connection, info: CameraInfo, now_ns: int) -> None:
         connection.first_ns = connection.newest_ns = now_ns
-        self.pulse = Pulse(float(info.rate) if info.rate else None)
+        self.flow = Flow(float(info.rate) if info.rate else None)
         self.session += 1
         if self.session > 1:
             self._meters.camera_reconnects.inc()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from faceguard.edge.config.model import Config
+from faceguard.edge.config.part import Part
 from faceguard.edge.config.secret import read_password
 from faceguard.edge.events import Event
 from faceguard.edge.live.deliver import FrameSink
@@ -18,6 +19,7 @@ from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.types import SafeFrame
 from faceguard.engines.closing import Closing
 
+P = TypeVar("P", bound=Part)
 # What the rooms themselves may hold of redacted copies, besides the outputs.
 _IN_ROOMS = 6
 
@@ -64,7 +66,7 @@ class Outputs(Closing):
             from faceguard.edge.outputs.recordings import Recordings
 
             recordings = Recordings(
-                lambda: config().outputs.recordings or asked.recordings,  # type: ignore[arg-type,return-value]
+                lambda: _kept(config().outputs.recordings),
                 name,
                 meters,
                 quiet,
@@ -89,7 +91,7 @@ class Outputs(Closing):
             from faceguard.edge.outputs.mjpeg import Mjpeg
 
             pages = Mjpeg(
-                lambda: config().outputs.mjpeg or asked.mjpeg,  # type: ignore[arg-type,return-value]
+                lambda: _kept(config().outputs.mjpeg),
                 name,
                 read_password(asked.mjpeg),
                 meters,
@@ -100,7 +102,7 @@ class Outputs(Closing):
             from faceguard.edge.outputs.snapshots import Snapshots
 
             self._snapshots = Snapshots(
-                lambda: config().outputs.snapshots or asked.snapshots,  # type: ignore[arg-type,return-value]
+                lambda: _kept(config().outputs.snapshots),
                 name,
                 meters,
                 quiet,
@@ -110,8 +112,8 @@ class Outputs(Closing):
 
             self._events = EventsLog(asked.events, name, meters, quiet)
         for sink in self._packet_sinks:
-            assert self.encoder is not None  # noqa: S101 - there is no packet without it
-            self.encoder.add_sink(sink)
+            if self.encoder is not None:
+                self.encoder.add_sink(sink)
 
     @property
     def frame_sinks(self) -> tuple[FrameSink, ...]:
@@ -126,8 +128,8 @@ class Outputs(Closing):
     @property
     def copies(self) -> int:
         """How many redacted copies may be in use at a time, at the most."""
-        holding = [*self._frame_sinks, *([self._snapshots] if self._snapshots else [])]
-        return sum(worker.holds for worker in holding) + _IN_ROOMS
+        holding = sum(worker.holds for worker in self._frame_sinks) + _IN_ROOMS
+        return holding + (self._snapshots.holds if self._snapshots is not None else 0)
 
     def start(self) -> None:
         """Lets them work."""
@@ -167,3 +169,10 @@ class Outputs(Closing):
 
     def _all(self) -> list[Worker[Any]]:
         return [*self._frame_sinks, *self._packet_sinks, *self._tellers()]
+
+
+def _kept(part: P | None) -> P:
+    """A part that was there at the start; reloading changes keys and takes no part away."""
+    if part is None:
+        raise AssertionError("an output's part of the configuration went away")
+    return part

@@ -16,7 +16,7 @@ from fractions import Fraction
 
 from faceguard.edge.budget import Budget
 from faceguard.edge.live.health import Health
-from faceguard.edge.live.slate import Slate
+from faceguard.edge.live.slate import USUAL_KIND, Slate
 from faceguard.edge.lookahead import LookAhead
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.worker import told
@@ -33,7 +33,6 @@ from faceguard.engines.types import Detections
 
 TIME_BASE = Fraction(1, 90000)
 _SLATE_EVERY_NS = 200_000_000
-_DEFAULT_SIZE = (1280, 720)
 _log = logging.getLogger(__name__)
 
 
@@ -92,7 +91,7 @@ class Process(Closing):
         self._copies = copies
         self._pool: ImagePool | None = None
         self._line: _Line | None = None
-        self._size = _DEFAULT_SIZE
+        self._kind = USUAL_KIND
         self._last_pts = -1
         self._last_index = -1
         self._last_out_ns = epoch_ns
@@ -230,10 +229,10 @@ class Process(Closing):
     def _line_for(self, frame: Frame) -> _Line:
         """The delay line for a frame: a new one where nothing known applies to it."""
         plan, image = self._settings.plan(), frame.image
-        kind = (frame.session, image.format, image.width, image.height)
+        kind = (frame.session, image.kind)
         if self._line is None or self._line.kind != kind:
             self._flush()
-            self._size = (image.width, image.height)
+            self._kind = image.kind
             self._line = _Line(plan, kind)
         self._line.retune(plan, self._settings.budget().detect_every)
         return self._line
@@ -264,7 +263,7 @@ class Process(Closing):
             safe = self._slate.make(
                 self._settings.health(),
                 self._settings.budget(),
-                self._size,
+                self._kind,
                 index=self._last_index,
                 pts=max(self._last_pts + 1, self._pts(now_ns)),
                 now_ns=now_ns,

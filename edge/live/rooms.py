@@ -29,6 +29,7 @@ _BETWEEN_ROOMS = 2
 # Of the time there is to end: the camera's share, and that of processing and delivering.
 _CAPTURE_S = 0.3
 _PROCESS_S = 0.5
+_AFTER_FROZEN_S = 0.5
 
 
 class Rooms(Closing):
@@ -45,6 +46,7 @@ class Rooms(Closing):
         budget: Callable[[], Budget],
         beat: Callable[[], None],
         on_event: Callable[[Event], None],
+        on_end: Callable[[], None] = lambda: None,
         open_with: Callable[[], Camera] | None = None,
     ) -> None:
         """Sets them up; `start` lets frames in.
@@ -58,6 +60,7 @@ class Rooms(Closing):
             budget: What may be spent.
             beat: Called after each frame that went out.
             on_event: Takes what there is to tell of the camera.
+            on_end: Called after the last frame went out.
             open_with: Opens the camera; None takes the one of the configuration.
         """
         self._current = current
@@ -89,7 +92,13 @@ class Rooms(Closing):
             copies=outputs.copies,
         )
         self._deliver = Deliver(
-            safe, outputs.frame_sinks, meters, quiet, beat=beat, on_event=outputs.tell
+            safe,
+            outputs.frame_sinks,
+            meters,
+            quiet,
+            beat=beat,
+            on_event=outputs.tell,
+            on_end=on_end,
         )
 
     @property
@@ -101,6 +110,11 @@ class Rooms(Closing):
     def blind_s(self) -> float:
         """For how long the detector has failed."""
         return self._process.blind_s
+
+    @property
+    def stuck_s(self) -> float:
+        """For how long the camera's driver has hung so badly that it is not opened any more."""
+        return self._capture.stuck_s
 
     @property
     def ended(self) -> bool:
@@ -148,5 +162,6 @@ class Rooms(Closing):
         return open_camera(
             config.camera,
             open_within_s=config.supervision.open_within_s,
-            silent_after_s=config.supervision.frozen_after_s,
+            # The supervisor's own watch is exact; the camera's limit is for readers that it leaves.
+            silent_after_s=config.supervision.frozen_after_s + _AFTER_FROZEN_S,
         )

@@ -15,16 +15,16 @@ import numpy.typing as npt
 
 from faceguard.edge.live.health import State
 from faceguard.edge.live.timeline import TIME_BASE
-from faceguard.edge.pool import ImagePool, PoolEmpty
+from faceguard.edge.pool import POOLED_FORMATS, ImagePool, PoolEmpty
 from faceguard.edge.redact import redact
 from faceguard.edge.style import Style
-from faceguard.edge.types import Cover, Frame, Image, PixelFormat, SafeFrame
+from faceguard.edge.types import Cover, Frame, Image, ImageKind, PixelFormat, SafeFrame
 
 if TYPE_CHECKING:
     from faceguard.edge.budget import Budget
     from faceguard.edge.live.health import Health
 
-_DEFAULT_SIZE = (1280, 720)
+USUAL_KIND = ImageKind(PixelFormat.I420, 1280, 720)
 # How many of its pictures may be on their way through encoders at a time.
 _PICTURES = 4
 _REDRAW_NS = 1_000_000_000
@@ -79,7 +79,7 @@ class Slate:
         self,
         health: Health,
         budget: Budget,
-        size: tuple[int, int] = _DEFAULT_SIZE,
+        like: ImageKind = USUAL_KIND,
         *,
         index: int,
         pts: int,
@@ -93,7 +93,8 @@ class Slate:
         Args:
             health: How the camera is.
             budget: Whether output is paused, and why.
-            size: Width and height in pixels, as the last frames had them; odd ones lose a pixel.
+            like: What the last frames were, so that encoders go on with it. Odd sides lose a
+                pixel, and what is no video becomes I420.
             index: For the frame.
             pts: For the frame, in units of 1/90000 s.
             now_ns: Monotonic nanoseconds.
@@ -106,14 +107,17 @@ class Slate:
         paused_ns = self._paused_since_ns
         since_ns = health.since_ns if paused_ns is None else paused_ns
         words = _paused(budget.reason) if budget.paused else _words(health)
-        image = self._picture(words, max(0, now_ns - since_ns) // _REDRAW_NS, size)
-        frame = Frame(image, index, pts, TIME_BASE, 0, now_ns, health.session)
+        image = self._picture(words, max(0, now_ns - since_ns) // _REDRAW_NS, like)
+        # Session 0: it comes through no connection to a camera.
+        frame = Frame(image, index, pts, TIME_BASE, 0, now_ns)
         return redact(frame, Cover(), self._style)
 
-    def _picture(self, words: _Words, elapsed_s: int, size: tuple[int, int]) -> Image:
-        width, height = (max(2, side - side % 2) for side in size)
-        if self._pool is None or (self._pool.width, self._pool.height) != (width, height):
-            self._pool = ImagePool(PixelFormat.I420, width, height, _PICTURES)
+    def _picture(self, words: _Words, elapsed_s: int, like: ImageKind) -> Image:
+        form = like.format if like.format in POOLED_FORMATS else PixelFormat.I420
+        width, height = (max(2, side - side % 2) for side in (like.width, like.height))
+        kind = ImageKind(form, width, height, like.full_range)
+        if self._pool is None or self._pool.kind != kind:
+            self._pool = ImagePool(form, width, height, _PICTURES, full_range=like.full_range)
             self._image = self._drawn = None
         if self._image is not None and self._drawn == (words, elapsed_s):
             return self._image
@@ -145,11 +149,12 @@ def _paused(reason: str) -> _Words:
 
 def _draw(image: Image, words: _Words, elapsed_s: int, name: str) -> None:
     """Draws the slate; every sample of every plane is written."""
-    for plane, value in zip(image.planes, _DARK, strict=True):
+    for plane, value in zip(image.planes, _samples(image, _DARK), strict=True):
         plane[...] = value
     top, bottom = (round(part * image.height) for part in _BAR)
     left, right = round(_MARGIN * image.width), round((_MARGIN + 0.12) * image.width)
-    for spec, plane, value in zip(image.format.planes, image.planes, words.bar, strict=True):
+    bar = _samples(image, words.bar)
+    for spec, plane, value in zip(image.format.planes, image.planes, bar, strict=True):
         rows = slice(top // spec.sub_y, -(-bottom // spec.sub_y))
         plane[rows, left // spec.sub_x : -(-right // spec.sub_x)] = value
     luma = cast("npt.NDArray[np.uint8]", image.planes[0])
@@ -157,6 +162,14 @@ def _draw(image: Image, words: _Words, elapsed_s: int, name: str) -> None:
     for text, line in zip(texts, _LINES, strict=True):
         _write(luma, text, line)
     _write(luma, f"camera: {name}", _FOOT)
+
+
+def _samples(image: Image, color: tuple[int, int, int]) -> Sequence[int | tuple[int, int]]:
+    """Y, U and V as one value a plane."""
+    y, u, v = color
+    if image.format is PixelFormat.GRAY:
+        return (y,)
+    return (y, (u, v)) if image.format is PixelFormat.NV12 else (y, u, v)
 
 
 def _write(luma: npt.NDArray[np.uint8], text: str, line: Sequence[float]) -> None:

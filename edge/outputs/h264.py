@@ -154,19 +154,21 @@ class H264:
         return context
 
 
-def only_slices(data: bytes) -> bytes:
-    """The units of a picture itself, without those that tell something else (SEI and others).
-
-    Args:
-        data: Units in Annex B, each behind a start code of three or four bytes.
-    """
+def units(data: bytes) -> list[bytes]:
+    """The units of a stream in Annex B, without their start codes of three or four bytes."""
     starts = [found.end() for found in _START.finditer(data)]
-    if all(data[at] & 31 in _SLICES for at in starts if at < len(data)):
-        return data
     ends = [start - 3 for start in starts[1:]] + [len(data)]
-    units = (data[start:end] for start, end in zip(starts, ends, strict=True))
     # A unit never ends in a zero: those are of the next start code.
-    kept = (unit.rstrip(b"\0") for unit in units if unit and unit[0] & 31 in _SLICES)
+    found = (data[start:end].rstrip(b"\0") for start, end in zip(starts, ends, strict=False))
+    return [unit for unit in found if unit]
+
+
+def only_slices(data: bytes) -> bytes:
+    """The units of a picture itself, without those that tell something else (SEI and others)."""
+    all_units = units(data)
+    kept = [unit for unit in all_units if unit[0] & 31 in _SLICES]
+    if len(kept) == len(all_units):
+        return data
     return b"".join(b"\0\0\0\1" + unit for unit in kept)
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 import av
 
+from faceguard.edge.outputs.h264 import units
 from faceguard.edge.outputs.packet import SafePacket
 from faceguard.edge.outputs.part import Kept, Part
+from faceguard.engines.errors import OutputError
 
 _FRAGMENT_S = 1.0
 _OPTIONS = {
@@ -111,12 +113,18 @@ class _Muxer:
         self._template: Any = av.open(io.BytesIO(form.extradata + first.data), format="h264")
         self._memory = _Memory()
         self._output: Any = av.open(self._memory, "w", format="mp4", options=dict(_OPTIONS))
-        self._stream = self._output.add_stream_from_template(self._template.streams.video[0])
+        # Opaque, or an encoder would be opened, and its parameter sets would take their place.
+        source = self._template.streams.video[0]
+        self._stream = self._output.add_stream_from_template(source, opaque=True)
         self._stream.time_base = form.time_base
         moment = time.gmtime(max(0.0, wall_s))
         self._output.metadata["creation_time"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", moment)
         self._output.start_encoding()
         self._head = self._memory.taken()
+        if not all(unit in self._head for unit in units(form.extradata)):
+            raise OutputError(
+                f"recordings: PyAV {av.__version__} writes files that do not play; install av>=15"
+            )
         self._begin_pts = first.pts
         self._usual = round(1 / (form.rate * form.time_base))
 

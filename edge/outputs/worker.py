@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from faceguard.edge.meters import Meters
 from faceguard.edge.service.quiet import Quiet
+from faceguard.edge.service.scrub import SCRUBBER
 from faceguard.edge.slot import Closed, Slot
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import FaceguardError
@@ -202,5 +203,6 @@ def told(error: BaseException) -> str:
     """An error in one line that may be logged: ours as they are, others by kind and first line."""
     if isinstance(error, FaceguardError):
         return str(error)
-    first = (str(error).splitlines() or [""])[0][:200]
+    # Cut after scrubbing: half a secret would not be known for one.
+    first = SCRUBBER.scrub((str(error).splitlines() or [""])[0])[:200]
     return f"{type(error).__name__}: {first}".rstrip(": ")

@@ -8,7 +8,6 @@ import os
 import select
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,9 @@ from faceguard.edge.service.scrub import Scrubber
 
 JOURNAL = Path("/run/systemd/journal/socket")
 _MOST_WAITING = 1000
-_FLUSH_S = 1.0
+# The service has two seconds to end, and whoever reads may have stopped.
+_FLUSH_S = 0.5
+_END_S = 0.25
 # A datagram that journald's socket takes in its usual setting; larger ones are cut.
 _LARGEST = 64 * 1024
 
@@ -140,18 +141,23 @@ class StreamHandler(_Out):
             self._lines.append(ready)
             self._change.notify_all()
 
+    @property
+    def waiting(self) -> int:
+        """Lines that are not yet written."""
+        with self._change:
+            return len(self._lines) + self._writing
+
     def flush(self) -> None:
-        """Waits until all is written, a second at most."""
+        """Waits until all is written, half a second at most."""
         with self._change:
             self._change.wait_for(lambda: not self._lines and not self._writing, _FLUSH_S)
 
     def close(self) -> None:
         """Writes what waits and ends the thread; one that hangs in a write is left behind."""
-        until_s = time.monotonic() + _FLUSH_S
         with self._change:
             self._ended = True
             self._change.notify_all()
-        self._thread.join(max(0.0, until_s - time.monotonic()))
+        self._thread.join(_END_S)
         super().close()
 
     def _work(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ class Notifier(Closing):
     """Speaks to the service manager; never raises and never waits.
 
     What must not be lost (ready, reloading, stopping) and finds the manager's socket full is sent
-    before the next message. Used by one thread.
+    before the next message. Safe from any thread.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -34,6 +35,7 @@ class Notifier(Closing):
         self._address = _address(environment.get("NOTIFY_SOCKET", ""))
         self._socket = _open() if self._address else None
         self._waiting: deque[bytes] = deque(maxlen=_MOST_WAITING)
+        self._lock = threading.Lock()
         self.watchdog_s = _watchdog_s(environment)
 
     @property
@@ -73,24 +75,26 @@ class Notifier(Closing):
 
     def close(self) -> None:
         """Lets the socket go."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
 
     def _tell(self, message: str, *, keep: bool = False) -> None:
-        if self._socket is None:
-            return
-        self._waiting.append(message.encode())
-        while self._waiting:
-            try:
-                self._socket.sendto(self._waiting[0], self._address)
-            except BlockingIOError:
-                if not keep:
-                    self._waiting.pop()
+        with self._lock:
+            if self._socket is None:
                 return
-            except OSError:
-                pass  # the manager has gone, or restarts; there is nobody to tell
-            self._waiting.popleft()
+            self._waiting.append(message.encode("utf-8", "backslashreplace"))
+            while self._waiting:
+                try:
+                    self._socket.sendto(self._waiting[0], self._address)
+                except BlockingIOError:
+                    if not keep:
+                        self._waiting.pop()
+                    return
+                except OSError:
+                    pass  # the manager has gone, or restarts; there is nobody to tell
+                self._waiting.popleft()
 
 
 class Pulse:

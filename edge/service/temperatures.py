@@ -18,6 +18,7 @@ _ZONE = "thermal_zone"
 _COLDEST_C = -40.0
 _HOTTEST_C = 150.0
 _PERIOD_S = 1.0
+_LET_GO_S = 0.2
 _TOO_OLD_NS = 10_000_000_000
 _LONGEST_READING = 64
 
@@ -76,7 +77,7 @@ class Thermometer(Closing):
         """Ends the thread; one that hangs in a read is left behind and dies with the process."""
         self._end.set()
         if self._thread.ident is not None:
-            self._thread.join(1.0)
+            self._thread.join(_LET_GO_S)
 
     def _work(self) -> None:
         while not self._end.is_set():

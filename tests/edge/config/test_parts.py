@@ -228,13 +228,17 @@ def test_the_schema_describes_every_key_and_marks_secrets() -> None:
         assert set(part["properties"]) == set(models[name].model_fields)
         for key, body in part["properties"].items():
             # What says the same as the part itself is not said twice.
-            part_of = told["$defs"].get(body.get("$ref", "").rpartition("/")[2], {})
+            refs = [one["$ref"] for one in (body, *body.get("anyOf", ())) if "$ref" in one]
+            part_of = told["$defs"][refs[0].rpartition("/")[2]] if refs else {}
             assert {**part_of, **body}.get("description"), f"{name}.{key} is not described"
             if "writeOnly" in json.dumps(body):
                 secret.add(f"{name}.{key}")
     owners = ("MjpegOutput", "RtspCamera", "RtspOutput")
     wanted = {f"{owner}.{key}" for owner in owners for key in ("user", "password")}
     assert secret == {"RtspCamera.url", *wanted}
+    null = {"type": "null"}
+    assert null in told["properties"]["supervision"]["anyOf"]
+    assert null not in told["$defs"]["RedactionConfig"]["properties"]["style"].get("anyOf", ())
 
 
 def _parts(part: type[Part]) -> list[type[Part]]:

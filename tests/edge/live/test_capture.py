@@ -123,6 +123,18 @@ def test_a_late_frame_of_a_connection_that_was_left_behind_is_thrown_away():
     assert {frame.session for frame in after} == {2}
 
 
+def test_a_late_frame_is_thrown_away_during_the_pause_too():
+    hang = Hang(stubborn=True)
+    settings = quick(retry_first_s=600.0, retry_longest_s=600.0)
+    with Bench(lambda _: [SOME, hang, GOOD], settings=settings) as bench:
+        wait_until(lambda: bench.health.state is State.LOST)
+        before = len(bench.slot), bench.meters.value("frames_in_total")
+        hang.over.set()
+        wait_until(lambda: not any(t.name == "camera-read" for t in threading.enumerate()))
+        assert (len(bench.slot), bench.meters.value("frames_in_total")) == before
+        assert bench.health.state is State.LOST
+
+
 def test_a_camera_that_opens_too_late_is_closed_and_not_read():
     hang = Hang()
     with Bench(lambda n: [hang, GOOD] if n == 1 else [GOOD]) as bench:

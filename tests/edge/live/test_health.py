@@ -4,68 +4,68 @@ from __future__ import annotations
 
 import pytest
 
-from faceguard.edge.live.health import Health, Pulse, State
+from faceguard.edge.live.health import Health, Flow, State
 
 SECOND = 1_000_000_000
 
 
-def beat(pulse: Pulse, start_ns: int, seconds: float, rate: float, damaged: int = 0) -> int:
+def beat(flow: Flow, start_ns: int, seconds: float, rate: float, damaged: int = 0) -> int:
     count = round(seconds * rate)
     for number in range(count):
-        pulse.beat(start_ns + int(number * SECOND / rate), damaged)
+        flow.beat(start_ns + int(number * SECOND / rate), damaged)
     return start_ns + int(count * SECOND / rate)
 
 
 @pytest.mark.parametrize("rate", [1.0, 7.5, 30.0, 240.0])
 def test_the_rate_is_that_of_the_last_seconds(rate):
-    pulse = Pulse(None)
-    assert pulse.rate(0) is None
-    now = beat(pulse, 0, 2.0, rate)
-    assert pulse.rate(now) == pytest.approx(rate, rel=0.02, abs=0.5)
-    now = beat(pulse, now, 20.0, rate)
-    assert pulse.rate(now) == pytest.approx(rate, rel=0.02, abs=0.21)
-    assert pulse.rate(now + 5 * SECOND + 1) == 0
-    assert pulse.own_rate is None
+    flow = Flow(None)
+    assert flow.rate(0) is None
+    now = beat(flow, 0, 2.0, rate)
+    assert flow.rate(now) == pytest.approx(rate, rel=0.02, abs=0.5)
+    now = beat(flow, now, 20.0, rate)
+    assert flow.rate(now) == pytest.approx(rate, rel=0.02, abs=0.21)
+    assert flow.rate(now + 5 * SECOND + 1) == 0
+    assert flow.own_rate is None
 
 
 def test_nothing_is_judged_before_a_whole_window():
-    pulse = Pulse(30.0)
-    now = beat(pulse, 0, 4.5, 2.0, damaged=9)
-    assert pulse.trouble(now, 0.5) is None
-    now = beat(pulse, now, 1.0, 2.0, damaged=9)
-    assert pulse.trouble(now, 0.5) == "corrupt"
+    flow = Flow(30.0)
+    now = beat(flow, 0, 4.5, 2.0, damaged=9)
+    assert flow.trouble(now, 0.5) is None
+    now = beat(flow, now, 1.0, 2.0, damaged=9)
+    assert flow.trouble(now, 0.5) == "corrupt"
 
 
 @pytest.mark.parametrize("slow_below", [0.1, 0.5, 0.9, 0.99])
 def test_slow_begins_at_the_limit_and_ends_above_it(slow_below):
-    pulse = Pulse(100.0)
-    now = beat(pulse, 0, 6.0, 100.0)
-    assert pulse.trouble(now, slow_below) is None
-    now = beat(pulse, now, 6.0, slow_below * 100 - 1)
-    assert pulse.trouble(now, slow_below) == "slow"
-    now = beat(pulse, now, 6.0, slow_below * 100 + 0.4)
-    assert pulse.trouble(now, slow_below) == "slow"
+    flow = Flow(100.0)
+    now = beat(flow, 0, 6.0, 100.0)
+    assert flow.trouble(now, slow_below) is None
+    now = beat(flow, now, 6.0, slow_below * 100 - 1)
+    assert flow.trouble(now, slow_below) == "slow"
+    now = beat(flow, now, 6.0, slow_below * 100 + 0.4)
+    assert flow.trouble(now, slow_below) == "slow"
     # At its own rate it is always well again.
-    now = beat(pulse, now, 6.0, 100.0)
-    assert pulse.trouble(now, slow_below) is None
+    now = beat(flow, now, 6.0, 100.0)
+    assert flow.trouble(now, slow_below) is None
 
 
 def test_a_file_may_be_as_slow_as_it_likes():
-    pulse = Pulse(30.0)
-    now = beat(pulse, 0, 20.0, 1.0)
-    assert pulse.trouble(now, None) is None
+    flow = Flow(30.0)
+    now = beat(flow, 0, 20.0, 1.0)
+    assert flow.trouble(now, None) is None
 
 
 def test_damage_is_told_from_half_on_until_a_quarter():
-    pulse = Pulse(None)
-    now = beat(pulse, 0, 6.0, 30.0, damaged=1)  # half, and not more
-    assert pulse.trouble(now, 0.5) is None
-    now = beat(pulse, now, 6.0, 30.0, damaged=2)
-    assert pulse.trouble(now, 0.5) == "corrupt"
-    now = beat(pulse, now, 3.0, 30.0)
-    assert pulse.trouble(now, 0.5) == "corrupt"
-    now = beat(pulse, now, 3.0, 30.0)
-    assert pulse.trouble(now, 0.5) is None
+    flow = Flow(None)
+    now = beat(flow, 0, 6.0, 30.0, damaged=1)  # half, and not more
+    assert flow.trouble(now, 0.5) is None
+    now = beat(flow, now, 6.0, 30.0, damaged=2)
+    assert flow.trouble(now, 0.5) == "corrupt"
+    now = beat(flow, now, 3.0, 30.0)
+    assert flow.trouble(now, 0.5) == "corrupt"
+    now = beat(flow, now, 3.0, 30.0)
+    assert flow.trouble(now, 0.5) is None
 
 
 def test_who_gives_frames():

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faceguard.edge.av_image import as_av
+from faceguard.edge.av_image import as_av, view
 from faceguard.edge.budget import UNLIMITED, Budget
 from faceguard.edge.live.health import Health, State
 from faceguard.edge.live.slate import Slate
-from faceguard.edge.types import PixelFormat, SafeFrame
+from faceguard.edge.types import ImageKind, PixelFormat, SafeFrame
 
 SECOND = 1_000_000_000
 CAUSES = ("absent", "unfit", "lost", "silent", "frozen", "corrupt", "failed")
@@ -25,8 +25,17 @@ def lost(cause: str = "lost") -> Health:
     return Health(State.LOST, SECOND, cause, session=3)
 
 
-def make(slate: Slate, health: Health, budget: Budget = UNLIMITED, size=(640, 360), at_s=1.0):
-    return slate.make(health, budget, size, index=7, pts=90, now_ns=round(at_s * SECOND))
+def make(
+    slate: Slate,
+    health: Health,
+    budget: Budget = UNLIMITED,
+    size=(640, 360),
+    at_s=1.0,
+    form=PixelFormat.I420,
+    full_range=False,
+):
+    like = ImageKind(form, *size, full_range)
+    return slate.make(health, budget, like, index=7, pts=90, now_ns=round(at_s * SECOND))
 
 
 def pixels(frame: SafeFrame) -> bytes:
@@ -37,7 +46,7 @@ def test_it_is_a_safe_frame_with_its_place_in_time():
     frame = make(Slate("door"), lost(), at_s=2.0)
     assert isinstance(frame, SafeFrame)
     assert (frame.index, frame.pts, frame.time_base.denominator) == (7, 90, 90000)
-    assert (frame.session, frame.captured_ns) == (3, 2 * SECOND)
+    assert (frame.session, frame.captured_ns) == (0, 2 * SECOND)
     assert frame.image.format is PixelFormat.I420
     assert frame.cover.whole is None
     assert not frame.cover.masks
@@ -144,3 +153,16 @@ def test_it_changes_its_size_with_the_camera(size):
     make(slate, lost())
     image = make(slate, lost(), size=size).image
     assert (image.width, image.height) == size
+
+
+@pytest.mark.parametrize("form", [PixelFormat.I420, PixelFormat.NV12, PixelFormat.GRAY])
+@pytest.mark.parametrize("full_range", [False, True])
+def test_an_encoder_can_go_on_with_it(form, full_range):
+    image = make(Slate("door"), lost(), form=form, full_range=full_range).image
+    assert image.kind == ImageKind(form, 640, 360, full_range)
+    plain = make(Slate("door"), lost()).image.planes[0]
+    np.testing.assert_array_equal(view(as_av(image)).planes[0], plain)
+
+
+def test_what_is_no_video_gets_a_slate_all_the_same():
+    assert make(Slate("door"), lost(), form=PixelFormat.BGR).image.format is PixelFormat.I420

@@ -39,7 +39,8 @@ def main() -> None:
         pause.wait(float(line))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        print(os.WTERMSIG(status), flush=True)
+        sys.stdout.write(f"{os.WTERMSIG(status)}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

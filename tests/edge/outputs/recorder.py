@@ -49,7 +49,7 @@ class Setup:
 
 
 def order(path: Path) -> tuple[str, str, int]:
-    moment, _, number = path.name.split(".")[0][8:].rpartition("-")
+    number = path.name.split(".")[0][8:].lstrip("-")
     return path.parent.name, path.name[:8], int(number or 1)
 
 
@@ -63,7 +63,9 @@ def opened(place: Path) -> list[Path]:
 
 
 def all_numbers(place: Path) -> list[int]:
-    return [number for path in closed(place) for number in numbers(path)]
+    """What all finished segments show, in the order in which they were written."""
+    paths = sorted(closed(place), key=lambda path: path.stat().st_mtime_ns)
+    return [number for path in paths for number in numbers(path)]
 
 
 def set_up(

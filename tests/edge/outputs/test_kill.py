@@ -28,7 +28,7 @@ def test_killed_at_any_moment(tmp_path):
     ) as parent:
         # On a slow machine more are needed until some were cut off in the middle.
         while len(lengths) < KILLS or (len(cut_off) < CUT_OFF and len(lengths) < 4 * KILLS):
-            parent.stdin.write(f"{moments.uniform(0, 0.12)}\n")
+            parent.stdin.write(f"{moments.uniform(0, 0.08)}\n")
             parent.stdin.flush()
             assert parent.stdout.readline() == "9\n"
             run = []

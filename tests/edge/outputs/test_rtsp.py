@@ -118,6 +118,11 @@ def test_only_who_knows_the_password_sees_anything() -> None:
             until(lambda: len(known.seen) > 5)
 
 
+def answers(address: str) -> bool:
+    with Plain(address) as client:
+        return client.ask("OPTIONS")[0] == 200
+
+
 _READER = """
 import av, sys
 for frame in av.open(sys.argv[1], options={"rtsp_transport": "tcp"}).decode(video=0):
@@ -166,6 +171,7 @@ def test_who_connects_and_says_nothing_has_no_use_of_places() -> None:
         until(lambda: sum(client.is_cut() for client in silent) == 13)
         for client in silent:
             client.close()
+        until(lambda: answers(video.address), missing=(AssertionError, ConnectionError))
         with Player(video.address) as player:
             until(lambda: len(player.seen) > 5)
 

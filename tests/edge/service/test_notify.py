@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -96,6 +97,30 @@ def test_a_full_socket_is_not_waited_for_and_loses_no_state(manager, notifier):
     assert "READY=1" not in heard
     notifier.status("fine")
     assert manager.all_waiting() == ["READY=1", "STATUS=fine"]
+
+
+def test_several_threads_may_speak(manager, notifier):
+    """The deliver room says that it is ready while the main thread tells the status."""
+    gate = threading.Barrier(4)
+
+    def speak() -> None:
+        gate.wait(10)
+        for number in range(500):
+            notifier.ready()
+            notifier.status(str(number))
+
+    threads = [threading.Thread(target=speak) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    heard: list[str] = []
+    while len([one for one in heard if one == "STATUS=last"]) == 0:
+        heard += manager.all_waiting()
+        if not any(thread.is_alive() for thread in threads):
+            notifier.status("last")
+    for thread in threads:
+        thread.join(10)
+    assert "READY=1" in heard
+    assert all(one == "READY=1" or one.startswith("STATUS=") for one in heard)
 
 
 def test_a_manager_that_has_gone_is_no_trouble(manager, notifier):

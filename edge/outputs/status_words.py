@@ -1,0 +1,190 @@
+"""A status in plain words, for people: what is wrong first, then how things are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from faceguard.edge.atomic import one_line
+from faceguard.edge.outputs.status import Life, Status
+
+_WIDTH = 10
+_BLIND_S = 1.0
+_GOOD_STATES = ("up", "ended")
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def troubles(status: Status) -> list[str]:
+    """What is wrong, a few words each; empty where all is well."""
+    if status.life is Life.GONE:
+        return ["not running"]
+    return list(_troubles(status))
+
+
+def told(status: Status) -> str:
+    """The status in some lines, with an end of line."""
+    if status.life is Life.GONE:
+        age = "" if status.age_s is None else f", and last said something {_ago(status.age_s)}"
+        return (
+            f"{status.name}: not running; it did not end as it should{age}\n"
+            f"start it: faceguard run --config FILE, "
+            f"or as a service: systemctl start faceguard@{status.name}\n"
+        )
+    wrong = troubles(status)
+    state = status.state
+    verdict = f"in trouble: {'; '.join(wrong)}" if wrong else "all is well"
+    rows = [f"{status.name}: running for {_duration(state.get('uptime_s'))}, {verdict}"]
+    rows += [f"  {name.ljust(_WIDTH)}{words}" for name, words in _rows(status) if words]
+    return "\n".join(one_line(row) for row in rows) + "\n"
+
+
+def _troubles(status: Status) -> Iterator[str]:
+    state = status.state
+    if status.life is Life.SILENT:
+        yield f"it has said nothing for {_duration(status.age_s)}"
+    camera = _part(state, "camera")
+    if str(camera.get("state")) not in _GOOD_STATES:
+        yield f"camera {camera.get('state') or 'unknown'}{_because(camera.get('cause'))}"
+    if (_number(state.get("blind_s")) or 0) > _BLIND_S:
+        yield f"the detector fails, every frame is covered whole for {_duration(state['blind_s'])}"
+    elif state.get("covered"):
+        yield f"frames are covered whole ({state['covered']})"
+    if state.get("paused"):
+        yield f"nothing goes out{_because(state.get('budget'))}"
+    for name, output in _part(state, "outputs").items():
+        if not isinstance(output, Mapping) or not output.get("up"):
+            yield f"{name} does not work"
+    if _part(state, "recorded").get("paused"):
+        yield "no space for recordings"
+
+
+def _rows(status: Status) -> Iterator[tuple[str, str]]:
+    state = status.state
+    yield "camera", _camera(_part(state, "camera"), _part(state, "connections"))
+    yield "delay", _delay(_part(state, "latency_ms"))
+    faces = _part(state, "faces")
+    yield "faces", f"{_count(faces.get('now'))} now, {_count(faces.get('total'))} since the start"
+    frames = _part(state, "frames")
+    yield "frames", _frames(frames, state.get("rate_out"))
+    yield "dropped", _by_cause(frames.get("dropped"))
+    yield "covered", _covered(frames)
+    yield "outputs", "; ".join(_each(_part(state, "outputs"), _output))
+    yield "recorded", _recorded(_part(state, "recorded"))
+    yield "heat", ", ".join(_each(_part(state, "temperatures_c"), _zone)) or "no reading"
+    yield "level", f"{_count(state.get('level'))}{_because(state.get('budget'))}"
+    notes = state.get("notes")
+    yield "notes", "; ".join(str(note) for note in notes) if isinstance(notes, list) else ""
+    age = "at an unknown time" if status.age_s is None else _ago(status.age_s)
+    yield "process", f"{state.get('pid')}, version {state.get('version')}, wrote this {age}"
+
+
+def _camera(camera: Mapping[str, Any], connections: Mapping[str, Any]) -> str:
+    words = [f"{camera.get('state') or 'unknown'} for {_duration(camera.get('since_s'))}"]
+    if camera.get("cause"):
+        words[0] += _because(camera["cause"])
+    size = camera.get("size")
+    if isinstance(size, list) and len(size) == 2:
+        words.append(f"{size[0]}x{size[1]}")
+    rate = _number(camera.get("rate"))
+    if rate is not None:
+        words.append(f"{rate:g} frames/s")
+    if camera.get("what"):
+        words.append(str(camera["what"]))
+    if connections.get("again"):
+        words.append(f"connected again {_times(connections['again'])}")
+    return ", ".join(words)
+
+
+def _delay(latency: Mapping[str, Any]) -> str:
+    middle, slow = _number(latency.get("p50")), _number(latency.get("p95"))
+    if middle is None or slow is None:
+        return "unknown, nothing went out in the last minute"
+    return f"{middle:.0f} ms mostly, {slow:.0f} ms for the slowest in twenty"
+
+
+def _frames(frames: Mapping[str, Any], rate_out: object) -> str:
+    rate = _number(rate_out)
+    words = f"{_count(frames.get('in'))} in, {_count(frames.get('out'))} out"
+    return words if rate is None else f"{words}, {rate:g}/s now"
+
+
+def _covered(frames: Mapping[str, Any]) -> str:
+    causes = _by_cause(frames.get("whole"))
+    return f"whole: {causes}" if causes else ""
+
+
+def _by_cause(counts: object) -> str:
+    if not isinstance(counts, Mapping):
+        return ""
+    most_first = sorted(counts.items(), key=lambda item: -(_number(item[1]) or 0))
+    return ", ".join(f"{_count(count)} {cause}" for cause, count in most_first)
+
+
+def _output(name: str, found: object) -> str:
+    output = found if isinstance(found, Mapping) else {}
+    words = f"{name} {'works' if output.get('up') else 'DOES NOT WORK'}"
+    if output.get("clients") is not None:
+        words += f", {_count(output['clients'])} watching"
+    if output.get("failures"):
+        words += f", failed {_times(output['failures'])}"
+    if output.get("dropped"):
+        words += f", dropped {_count(output['dropped'])}"
+    return words
+
+
+def _recorded(recorded: Mapping[str, Any]) -> str:
+    size = _number(recorded.get("bytes"))
+    paused = ", PAUSED" if recorded.get("paused") else ""
+    return f"{size / 1e6:,.0f} MB{paused}" if size else paused.lstrip(", ")
+
+
+def _zone(name: str, found: object) -> str:
+    value_c = _number(found)
+    return f"{name} no reading" if value_c is None else f"{name} {value_c:.0f} C"
+
+
+def _each(parts: Mapping[str, Any], words: Callable[[str, Any], str]) -> Iterator[str]:
+    return (words(name, of) for name, of in parts.items())
+
+
+def _part(state: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = state.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _because(cause: object) -> str:
+    return f" ({cause})" if cause else ""
+
+
+def _count(count: object) -> str:
+    return f"{count:,}" if isinstance(count, int) else "unknown"
+
+
+def _times(count: object) -> str:
+    return "once" if count == 1 else f"{_count(count)} times"
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _ago(seconds: float) -> str:
+    return "just now" if seconds < 2 else f"{_duration(seconds)} ago"
+
+
+def _duration(seconds: object) -> str:
+    """Two units at most: "3 h 12 min"."""
+    known = _number(seconds)
+    if known is None:
+        return "an unknown time"
+    left, words = int(known), list[str]()
+    for size, unit in _UNITS:
+        if left >= size and len(words) < 2:
+            words.append(f"{left // size} {unit}")
+            left %= size
+        elif words:
+            break
+    return " ".join(words) or "0 s"

@@ -1,0 +1,208 @@
+"""`faceguard status` tells people and scripts how the cameras are."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from faceguard.edge.cli import main
+from faceguard.edge.outputs.status import StatusFile
+
+WELL = {
+    "pid": os.getpid(),
+    "version": "0.1.0",
+    "name": "front",
+    "uptime_s": 11_530.4,
+    "camera": {
+        "what": "rtsp",
+        "state": "up",
+        "since_s": 11_000,
+        "cause": None,
+        "rate": 29.9,
+        "size": [1280, 720],
+        "session": 2,
+    },
+    "connections": {"again": 1},
+    "rate_out": 29.8,
+    "frames": {"in": 324_000, "out": 323_100, "dropped": {"budget": 50, "busy": 850}, "whole": {}},
+    "latency_ms": {"p50": 62.0, "p95": 110.4},
+    "faces": {"now": 2, "total": 340},
+    "outputs": {
+        "rtsp": {"up": True, "failures": 0, "dropped": 0, "clients": 2},
+        "events": {"up": True, "failures": 3, "dropped": 7, "clients": None},
+    },
+    "recorded": {"bytes": 5_000_000_000, "paused": False},
+    "temperatures_c": {"cpu-thermal": 61.2, "cv0-thermal": None},
+    "level": 0,
+    "budget": "unlimited",
+    "paused": False,
+    "blind_s": 0.0,
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    files = []
+
+    def one(name="front", **changes):
+        file = StatusFile(tmp_path, name)
+        files.append(file)
+        file.write({**WELL, "name": name, **changes})
+
+    yield one
+    for file in files:
+        file.close()
+
+
+@pytest.fixture
+def status(tmp_path, capsys):
+    def run(*words):
+        code = main(["status", "--folder", str(tmp_path), *words])
+        return code, capsys.readouterr().out
+
+    return run
+
+
+def test_all_is_well(write, status):
+    write()
+    code, said = status()
+    assert code == 0
+    assert said.splitlines() == [
+        "front: running for 3 h 12 min, all is well",
+        "  camera    up for 3 h 3 min, 1280x720, 29.9 frames/s, rtsp, connected again once",
+        "  delay     62 ms mostly, 110 ms for the slowest in twenty",
+        "  faces     2 now, 340 since the start",
+        "  frames    324,000 in, 323,100 out, 29.8/s now",
+        "  dropped   850 busy, 50 budget",
+        "  outputs   rtsp works, 2 watching; events works, failed 3 times, dropped 7",
+        "  recorded  5,000 MB",
+        "  heat      cpu-thermal 61 C, cv0-thermal no reading",
+        "  level     0 (unlimited)",
+        f"  process   {os.getpid()}, version 0.1.0, wrote this just now",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"camera": {"state": "lost", "cause": "frozen", "since_s": 3}}, "camera lost (frozen)"),
+        ({"camera": {"state": "slow", "cause": "corrupt"}}, "camera slow (corrupt)"),
+        ({"camera": None}, "camera unknown"),
+        ({"blind_s": 12.0}, "every frame is covered whole for 12 s"),
+        ({"covered": "time-out"}, "covered whole (time-out)"),
+        ({"paused": True, "budget": "too hot"}, "nothing goes out (too hot)"),
+        ({"outputs": {"rtsp": {"up": False}}}, "rtsp does not work"),
+        ({"recorded": {"paused": True, "bytes": 0}}, "no space for recordings"),
+    ],
+)
+def test_trouble_is_told_first_and_is_exit_code_1(write, status, changes, word):
+    write(**changes)
+    code, said = status()
+    assert code == 1
+    first = said.splitlines()[0]
+    assert first.startswith("front: running for 3 h 12 min, in trouble: ")
+    assert word in first
+
+
+def test_nothing_runs(status, tmp_path):
+    code, said = status()
+    assert code == 3
+    assert said.startswith(f"no camera is running here (looked in {tmp_path})\n")
+    assert "faceguard run --config FILE" in said
+
+
+def test_a_camera_that_is_not_there(write, status):
+    write()
+    code, said = status("--name", "back")
+    assert code == 3
+    assert said.startswith("back is not running here")
+    assert "systemctl start faceguard@back" in said
+
+
+def test_several_cameras(write, status):
+    write("front")
+    write("back", outputs={"rtsp": {"up": False}})
+    code, said = status()
+    assert code == 1
+    assert [line for line in said.splitlines() if not line.startswith(" ") and line] == [
+        "back: running for 3 h 12 min, in trouble: rtsp does not work",
+        "front: running for 3 h 12 min, all is well",
+    ]
+    assert status("--name", "front")[0] == 0
+
+
+def test_json_is_one_line_for_programs(write, status):
+    write(outputs={"rtsp": {"up": False}})
+    code, said = status("--json")
+    assert code == 1
+    assert said.count("\n") == 1
+    told = json.loads(said)["front"]
+    assert told["running"] is True
+    assert told["well"] is False
+    assert told["troubles"] == ["rtsp does not work"]
+    assert told["status"]["frames"]["in"] == 324_000
+    assert status("--json", "--name", "back") == (3, "{}\n")
+
+
+def test_one_that_was_killed_is_not_running(tmp_path, status):
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from faceguard.edge.outputs.status import StatusFile\n"
+        "StatusFile(Path(sys.argv[1]), 'front').write({'pid': os.getpid()}); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    code, said = status()
+    assert code == 3
+    assert said.startswith("front: not running; it did not end as it should")
+    assert json.loads(status("--json")[1])["front"]["running"] is False
+
+
+def test_a_file_that_is_none_of_ours_is_one_line(tmp_path, capsys):
+    (tmp_path / "front.json").write_text("{")
+    assert main(["status", "--folder", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "front.json: no status file of faceguard" in said
+    assert said.count("\n") == 1
+
+
+def test_the_runtime_folder_is_where_it_looks(write, tmp_path):
+    write("front-of-a-test")
+    ended = subprocess.run(
+        [sys.executable, "-m", "faceguard.edge.cli", "status", "--name", "front-of-a-test"],
+        env={**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("front-of-a-test: running for")
+
+
+def test_watching_goes_on_until_it_is_stopped(write, tmp_path):
+    write()
+    words = ["status", "--folder", str(tmp_path), "--watch", "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "faceguard.edge.cli", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as child:
+        for _ in range(2):
+            assert json.loads(child.stdout.readline())["front"]["well"] is True
+        write(paused=True)
+        while json.loads(child.stdout.readline())["front"]["well"]:
+            pass
+        child.terminate()
+        child.stdout.read()
+        assert b"Traceback" not in child.stderr.read()
+        assert child.wait(20) == 143
+
+
+def test_control_characters_do_not_reach_the_terminal(write, status):
+    write(budget="\x1b[2J\nfront: all is well")
+    said = status()[1]
+    assert "\x1b" not in said
+    assert not any(line.startswith("front: all") for line in said.splitlines())
