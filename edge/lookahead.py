@@ -7,14 +7,16 @@ frame 95 is still waiting when frame 100 is judged, and leaves with the face cov
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from faceguard.edge.masks import MaskSettings, mask_for
 from faceguard.edge.tracking import Tracker
-from faceguard.edge.types import Cover, Frame
+from faceguard.edge.types import Cover, Frame, Image
 from faceguard.edge.verdict import Blind
 from faceguard.engines.types import Detections
+
+NO_VERDICT = "no verdict in time"
 
 
 @dataclass
@@ -52,16 +54,8 @@ class LookAhead:
                 follow until the next good verdict, and those that still wait and come after the
                 last; None where it was not looked at on purpose.
         """
-        if isinstance(verdict, Blind):
-            self._blind = verdict.cause
-            for waiting in self._waiting:
-                if waiting.frame.index > self._last_good:
-                    waiting.blind = waiting.blind or verdict.cause
-        elif verdict is not None:
-            self._blind = None
-            self._last_good = frame.index
-            oldest = self._waiting[0].frame.index if self._waiting else frame.index
-            self._tracker.update(frame.index, verdict, oldest=oldest)
+        if verdict is not None:
+            self._take_in(frame.index, verdict)
         self._waiting.append(_Waiting(frame, self._blind))
         while len(self._waiting) > self._frames:
             yield self._release()
@@ -77,10 +71,38 @@ class LookAhead:
         self._waiting.clear()
         return frames
 
-    def flush(self) -> Iterator[tuple[Frame, Cover]]:
-        """Gives what is left, at the end of the source."""
+    def flush(
+        self, look: Callable[[Image], Detections | Blind] | None = None
+    ) -> Iterator[tuple[Frame, Cover]]:
+        """Gives what is left, at the end of the source.
+
+        Args:
+            look: Asks the detector. The newest frame is looked at now if it was left out, or a face
+                that came after the last look would be bare.
+        """
+        if look is not None and self._waiting:
+            newest = self._waiting[-1]
+            if newest.blind is None and newest.frame.index > self._last_good:
+                verdict = look(newest.frame.image)
+                self._take_in(newest.frame.index, verdict)
         while self._waiting:
             yield self._release()
+
+    def _take_in(self, index: int, verdict: Detections | Blind) -> None:
+        unseen = [one for one in self._waiting if one.frame.index > self._last_good]
+        if isinstance(verdict, Blind):
+            self._blind = verdict.cause
+            for waiting in unseen:
+                waiting.blind = waiting.blind or verdict.cause
+            return
+        for waiting in unseen:
+            # Frames were lost on the way to this look: what it finds does not reach so far back.
+            if index - waiting.frame.index > self._tracker.reach_back:
+                waiting.blind = waiting.blind or NO_VERDICT
+        self._blind = None
+        self._last_good = index
+        oldest = self._waiting[0].frame.index if self._waiting else index
+        self._tracker.update(index, verdict, oldest=oldest)
 
     def _release(self) -> tuple[Frame, Cover]:
         oldest = self._waiting[0]

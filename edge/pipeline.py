@@ -110,7 +110,7 @@ def redacted(
         verdict = judge.look(frame.image) if looked_at else None
         for ready, cover in delay.push(frame, verdict):
             yield redact(ready, cover, plan.style)
-    for ready, cover in delay.flush():
+    for ready, cover in delay.flush(judge.look):
         yield redact(ready, cover, plan.style)
 
 

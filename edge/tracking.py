@@ -121,6 +121,11 @@ class Tracker:
         """Faces followed so far; those that no strong detection confirmed do not count."""
         return self._count
 
+    @property
+    def reach_back(self) -> int:
+        """Frames before its first detection that any track is covered in."""
+        return self._patience
+
     def retune(self, settings: TrackingSettings, *, keep_frames: int, every: int) -> None:
         """Changes how tracks live from here on; see `__init__`. Those that there are stay."""
         self.settings = settings

@@ -76,20 +76,17 @@ def located(
     owner = model
     here: Any = model
     while rest:
-        if isinstance(here, type) and issubclass(here, BaseModel):
+        if get_origin(here) in (tuple, list):
+            keys.append(rest.pop(0))
+            here = _kind(get_args(here)[0])
+        elif here is not None:
             owner = here
             field = here.model_fields.get(str(rest[0]))
             keys.append(rest.pop(0))
             if field is None:
                 break
-            here = (
-                _member(field, rest.pop(0))
-                if field.discriminator and rest
-                else _kind(field.annotation)
-            )
-        elif get_origin(here) in (tuple, list):
-            keys.append(rest.pop(0))
-            here = _kind(get_args(here)[0])
+            told_apart = field.discriminator is not None and bool(rest)
+            here = _member(field, rest.pop(0)) if told_apart else _kind(field.annotation)
         else:
             break
     return tuple(keys), owner
@@ -135,6 +132,7 @@ def _kind(annotation: Any) -> Any:  # noqa: ANN401 - annotations have no type of
         return next((one for one in kinds if one is not None), None)
     if origin in (tuple, list):
         return annotation
+    # To Python 3.10, list[int] is a type too; those are done with above.
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return annotation if is_model else None
 

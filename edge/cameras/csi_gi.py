@@ -14,6 +14,8 @@ from faceguard.engines.errors import CameraUnfit
 
 # A pipeline's error does not wake who waits for a picture, so the wait is cut into pieces.
 _PIECE_S = 0.1
+# GST_VIDEO_COLOR_RANGE_0_255, which is no name in Python.
+_FULL_RANGE = 1
 _NAMESPACES = ("GLib", "Gst", "GstApp", "GstVideo")
 
 
@@ -116,7 +118,7 @@ class GiPipeline:
         return Picture(
             luma,
             chroma,
-            info.colorimetry.range == self._video.VideoColorRange._0_255,
+            int(info.colorimetry.range) == _FULL_RANGE,
             Fraction(info.fps_n, info.fps_d) if info.fps_n and info.fps_d else None,
             self._claimed_ns(buffer),
         )

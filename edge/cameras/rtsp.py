@@ -32,6 +32,8 @@ from faceguard.engines.errors import (
 )
 
 _NAMES = {"h264": "H.264", "hevc": "H.265", "mjpeg": "MJPEG", "av1": "AV1", "mpeg4": "MPEG-4"}
+# FFmpeg lets go of a picture in these when the next one begins to arrive.
+_HELD_BACK = ("h264", "hevc", "mpeg4")
 _DAMAGED_IN_A_ROW = 100
 _OPTIONS = {
     # One packet is enough to begin with: the size and kind of pictures are taken from the first
@@ -50,8 +52,8 @@ _TRANSPORT = {
 class Rtsp(Closing):
     """One connection to a network camera.
 
-    A picture's time of capture is that of its arrival. RTCP reports could tell the camera's own,
-    but on a clock that is rarely set, and against ours it cannot be compared.
+    A picture's time of capture is that at which it began to arrive. RTCP reports could tell the
+    camera's own, but on a clock that is rarely set, and against ours it cannot be compared.
     """
 
     def __init__(self, config: RtspCamera, *, open_within_s: float, silent_after_s: float) -> None:
@@ -86,6 +88,8 @@ class Rtsp(Closing):
             stream = _video_of(self._container)
             self._pictures = Pictures(stream)
             self._rate = plausible_rate(stream)
+            self._held_back = stream.codec_context.name in _HELD_BACK
+            self._last_out_ns: int | None = None
             self._packets = self._container.demux(stream)
             first = self._next_shot(deadline_s, open_within_s)
             self._info = _described(first, stream, self._rate)
@@ -123,14 +127,15 @@ class Rtsp(Closing):
     def _next_shot(self, deadline_s: float, limit_s: float) -> Shot:
         while not self._ready:
             packet = self._next_packet()
-            arrived_ns = time.monotonic_ns()
+            out_ns = time.monotonic_ns()
+            began_ns = self._last_out_ns if self._held_back and self._last_out_ns else out_ns
+            self._last_out_ns = out_ns
             self._ready.extend(
-                self._shot(image, frame, arrived_ns)
-                for image, frame in self._pictures.decode(packet)
+                self._shot(image, frame, began_ns) for image, frame in self._pictures.decode(packet)
             )
             if self._ready:
                 break
-            late = arrived_ns > deadline_s * 1_000_000_000
+            late = out_ns > deadline_s * 1_000_000_000
             if late or self._pictures.in_a_row >= _DAMAGED_IN_A_ROW:
                 raise self._no_picture(limit_s)
         return self._ready.popleft()
@@ -145,14 +150,20 @@ class Rtsp(Closing):
         )
 
     def _next_packet(self) -> Any:  # noqa: ANN401 - PyAV's packet class has no public name
+        silent = CameraSilent(f"RTSP camera: sent nothing for {self._silent_after_s:g} s")
         problem: CameraError
+        began_s = time.monotonic()
         try:
             packet = next(self._packets, None)
-            if packet is not None and packet.size:
+            if packet is None or not packet.size:
+                problem = CameraLost("RTSP camera: it ended the connection")
+            elif time.monotonic() - began_s < self._silent_after_s:
                 return packet
-            problem = CameraLost("RTSP camera: it ended the connection")
+            else:
+                # At its time limit FFmpeg first gives what it had held back, maybe half a picture.
+                problem = silent
         except (av.error.ExitError, av.error.TimeoutError):
-            problem = CameraSilent(f"RTSP camera: sent nothing for {self._silent_after_s:g} s")
+            problem = silent
         except (av.error.FFmpegError, OSError) as error:
             problem = CameraLost(f"RTSP camera: the connection broke off ({plain(error)})")
         # Raised out here, so that FFmpeg's error, which names the address, does not go along.

@@ -172,30 +172,42 @@ def choose(
     at_size = [coding for coding in wanted if _has_size(device, coding, size)]
     if not at_size:
         shown = f"{size[0]}x{size[1]}" + ("" if setting == "auto" else f" in {setting}")
-        raise CameraUnfit(f"does not offer {shown}; it offers {listing(device, present)}")
+        raise CameraUnfit(f"does not offer {shown}; it offers {listing(device, wanted)}")
     choice = _at_rate(device, at_size, size, None if rate is None else Fraction(rate))
     if choice is None:
         raise CameraUnfit(
             f"does not offer {rate:g} pictures per second at {size[0]}x{size[1]}; "
-            f"it offers {listing(device, present)}"
+            f"it offers {listing(device, at_size, size)}"
         )
     return choice
 
 
-def listing(device: Device, codings: Sequence[Coding]) -> str:
-    """All that a camera offers, in one line for people."""
-    parts = []
-    for coding in codings:
-        entries = list(device.sizes(coding.code))
-        shown = []
-        for entry in entries[:_MOST_SHOWN]:
-            sizes = Sizes.of(entry)
-            rates = ", ".join(str(r) for r in _rates(device, coding, sizes.least))
-            shown.append(f"{sizes} ({rates} fps)" if rates else str(sizes))
-        if len(entries) > _MOST_SHOWN:
-            shown.append(f"{len(entries) - _MOST_SHOWN} more")
-        parts.append(f"{coding.name} {', '.join(shown)}".strip())
-    return "; ".join(parts)
+def listing(device: Device, codings: Sequence[Coding], only: tuple[int, int] | None = None) -> str:
+    """What a camera offers, in one line for people.
+
+    Args:
+        device: The camera.
+        codings: The formats to tell of.
+        only: All rates of this size; else all sizes, each with its highest rate.
+    """
+    return "; ".join(
+        f"{coding.name} {_of_format(device, coding, only)}".strip() for coding in codings
+    )
+
+
+def _of_format(device: Device, coding: Coding, only: tuple[int, int] | None) -> str:
+    if only is not None:
+        rates = _rates(device, coding, only)
+        return f"{only[0]}x{only[1]} at {', '.join(str(rate) for rate in rates) or 'any rate'}"
+    entries = [Sizes.of(entry) for entry in device.sizes(coding.code)]
+    shown = []
+    for sizes in entries[:_MOST_SHOWN]:
+        rates = _rates(device, coding, sizes.least)
+        highest = max((rate.most for rate in rates), default=None)
+        shown.append(f"{sizes}" + ("" if highest is None else f" to {float(highest):.4g} fps"))
+    if len(entries) > _MOST_SHOWN:
+        shown.append(f"{len(entries) - _MOST_SHOWN} more")
+    return ", ".join(shown)
 
 
 def _at_rate(

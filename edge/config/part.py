@@ -80,7 +80,9 @@ def _as_meant(part: type[Part], key: str, value: object) -> object:
         return _Nothing()
     if value is None and type(None) not in kinds:
         # A section whose keys are all left out.
-        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Part)]
+        # To Python 3.10, tuple[int] is a type too.
+        plain = [kind for kind in kinds if isinstance(kind, type) and get_origin(kind) is None]
+        inner = [kind for kind in plain if issubclass(kind, Part)]
         return {} if len(inner) == 1 else value
     return value
 

@@ -22,11 +22,13 @@ def schema() -> dict[str, Any]:
     parts = made["$defs"]
     for part in (made, *parts.values()):
         for key, body in part.get("properties", {}).items():
-            name = body.get("$ref", "").rpartition("/")[2]
+            # Older versions of pydantic wrap a reference that has neighbours.
+            ref = next(iter(body.get("allOf", ())), body).get("$ref", "")
+            name = ref.rpartition("/")[2]
             if "default" in body and parts.get(name, {}).get("type") == "object":
                 # The reader takes a section without keys for its default.
-                rest = {word: told for word, told in body.items() if word != "$ref"}
-                part["properties"][key] = {"anyOf": [{"$ref": body["$ref"]}, _NULL], **rest}
+                rest = {w: told for w, told in body.items() if w not in ("$ref", "allOf")}
+                part["properties"][key] = {"anyOf": [{"$ref": ref}, _NULL], **rest}
     return {
         "$schema": _DRAFT,
         **made,

@@ -114,7 +114,7 @@ class LiveFinder(Closing):
             self._wanted.clear()
             begun_s = time.monotonic()
             pause_s = (
-                min(pause_s * 2, _LONGEST_PAUSE_S) if begun_s < next_s + 60 else _FIRST_PAUSE_S
+                min(pause_s * 2, _LONGEST_PAUSE_S) if begun_s < next_s + _LASTED_S else _FIRST_PAUSE_S
             )
             next_s = begun_s + pause_s
             try:

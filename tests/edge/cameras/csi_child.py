@@ -6,6 +6,7 @@ Debian's OpenCV, "none" neither. Then come plans as JSON, one a line, and an ans
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
@@ -113,6 +114,8 @@ def answer(plan: dict[str, Any]) -> dict[str, Any]:
         ends: tuple[int, ...] = ()
         if plan["fed"]:
             ends = os.pipe()
+            # A picture fits in, whether anybody reads yet or not.
+            fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, 1 << 20)
             plan["source"] = plan["fed_source"].replace("FD", str(ends[0]))
         try:
             run(plan, told, ends[1] if ends else None)

@@ -5,6 +5,7 @@ What a Jetson has and no other machine, nvarguscamerasrc and nvvidconv, is only 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import select
@@ -56,11 +57,13 @@ def children() -> Iterator[dict[str, subprocess.Popen[str]]]:
     started: dict[str, subprocess.Popen[str]] = {}
     yield started
     for process in started.values():
-        assert process.stdin is not None
-        process.stdin.close()
-        assert process.wait(timeout=30) == 0
-        assert process.stdout is not None
-        process.stdout.close()
+        with process:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                assert process.wait(timeout=30) == 0
+            finally:
+                process.kill()
 
 
 @pytest.fixture
@@ -162,7 +165,7 @@ def test_times_are_those_of_capture(read: Read) -> None:
     """The source takes a picture every 33 ms, however late we come for it."""
     told = read(source=LIVE, count=20, **ASKED)
     times = [picture["time_ns"] for picture in told["pictures"]]
-    steps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(times)]
     # Pictures are left out where this machine is busy, but none is taken in between.
     assert all(abs(step / 33_333_333 - round(step / 33_333_333)) < 0.2 for step in steps)
 

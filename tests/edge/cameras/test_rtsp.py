@@ -79,6 +79,18 @@ def test_a_hundred_pictures_with_times_that_grow(server):
     assert shots[-1].image.planes[0][20, 10] > 150 > shots[-1].image.planes[0][20, 300]
 
 
+@pytest.mark.parametrize(("media", "held"), [("h264", True), ("mjpeg", False)])
+def test_what_ffmpeg_holds_back_is_not_taken_for_new(media, held):
+    """A picture that is let go when the next one comes was captured when that before it came."""
+    with RtspServer(media, rate=10) as server, opened(server) as camera:
+        camera.read()
+        before_the_last = []
+        for _ in range(8):
+            last_read_ns = time.monotonic_ns()
+            before_the_last.append(camera.read().captured_ns <= last_read_ns)
+    assert all(before_the_last) is held
+
+
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_both_ways_of_travelling(server, transport):
     with opened(server, transport=transport) as camera:

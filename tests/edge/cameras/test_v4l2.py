@@ -104,7 +104,10 @@ def child(fake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subp
         yield process
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(timeout=30) == 0
+        try:
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
 
 
 @pytest.fixture
@@ -243,8 +246,18 @@ def test_a_driver_without_a_rate_is_noted(read: Read) -> None:
     ("setup", "asked", "error", "words"),
     [
         ("", {"format": "nv12", "width": 640, "height": 480}, "CameraUnfit", "NV12 320x240"),
-        ("", {"width": 800, "height": 600}, "CameraUnfit", "YUYV 640x480 (30, 15 fps), 1280x720"),
-        ("", {"width": 640, "height": 480, "rate": 25}, "CameraUnfit", "MJPEG 640x480 (60, 30"),
+        (
+            "",
+            {"width": 800, "height": 600},
+            "CameraUnfit",
+            "YUYV 640x480 to 30 fps, 1280x720 to 10 fps; MJPEG",
+        ),
+        (
+            "",
+            {"width": 640, "height": 480, "rate": 25},
+            "CameraUnfit",
+            "YUYV 640x480 at 30, 15; MJPEG 640x480 at 60, 30",
+        ),
         ("other-size", {"width": 640, "height": 480}, "CameraUnfit", "took YUYV 352x288"),
         ("rgb", {"width": 640, "height": 480}, "CameraUnfit", "took another format"),
         ("other-rate", {"width": 640, "height": 480, "rate": 30}, "CameraUnfit", "and took 7"),

@@ -220,6 +220,8 @@ def all_keys(model: type[BaseModel] = Config, above: str = "") -> Iterator[str]:
 def _models(annotation: Any) -> list[type[BaseModel]]:
     if get_origin(annotation) in (Union, types.UnionType, Annotated, tuple):
         return [model for one in get_args(annotation) for model in _models(one)]
+    if get_origin(annotation) is not None:
+        return []
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return [annotation] if is_model else []
 

@@ -21,14 +21,14 @@ def test_killed_at_any_moment(tmp_path):
     place = tmp_path / NAME
     known: dict[int, list[int]] = {}  # by inode, which a new name does not change
     cut_off: set[int] = set()
-    lengths = []
+    lengths, longest_s = [], 0.08
     program = [sys.executable, str(Path(__file__).with_name("killed.py")), str(tmp_path)]
     with subprocess.Popen(
         program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as parent:
-        # On a slow machine more are needed until some were cut off in the middle.
+        # On a slow machine it takes longer runs, and more, until some are cut off in the middle.
         while len(lengths) < KILLS or (len(cut_off) < CUT_OFF and len(lengths) < 4 * KILLS):
-            parent.stdin.write(f"{moments.uniform(0, 0.08)}\n")
+            parent.stdin.write(f"{moments.uniform(0, longest_s)}\n")
             parent.stdin.flush()
             assert parent.stdout.readline() == "9\n"
             run = []
@@ -43,6 +43,7 @@ def test_killed_at_any_moment(tmp_path):
             # Nothing is missing from a run up to its last fragment.
             assert run == list(range(len(run)))
             lengths.append(len(run))
+            longest_s = min(2.0, longest_s * (1 if run else 1.1))
         parent.stdin.close()
         assert parent.wait(20) == 0
     with Shelf(tmp_path, NAME) as shelf:

@@ -155,11 +155,12 @@ def test_players_over_udp_go_on_while_the_only_one_over_tcp_is_frozen() -> None:
     with serving(padding=10_000) as video, Plain(video.address) as frozen:
         frozen.play()
         with Player(video.address, "udp") as other:
-            until(lambda: video.clients == 2)
+            until(lambda: video.clients == 2 and other.seen)
+            start, seen = video.pictures.number, len(other.seen)
             until(lambda: video.clients == 1, within_s=40)
-            assert other.lost() == 0
+            # A datagram may be lost on a busy machine; a pipeline that stood still loses most.
+            assert len(other.seen) - seen > 0.7 * (video.pictures.number - start)
             assert other.error is None
-            assert len(other.seen) > 200  # about six seconds' worth
         assert frozen.is_cut()
 
 
