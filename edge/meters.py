@@ -22,7 +22,7 @@ class Meters:
         slates: Slates shown while there was no camera.
         frames_dropped: Frames that went nowhere, by `cause`: "busy" (processing was not done with
             those before), "budget", "paused", "repeated" (the same picture again, by its time),
-            "pool", "redaction failed", "closing".
+            "pool", "redaction failed", "failed" (no memory to work on it), "closing".
         frames_whole: Frames covered whole, by `cause`, as `Cover.whole` has it.
         stage_s: Seconds that a stage took for one frame, by `stage`: "detect", "track", "redact",
             "deliver", "encode".

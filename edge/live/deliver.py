@@ -79,19 +79,25 @@ class Deliver:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        for safe in self._safe:
-            begun_ns = time.monotonic_ns()
-            for sink in self._sinks:
-                sink.offer(safe)
-            self._beat()
-            try:
-                self._tell(safe)
-            except Exception as error:  # noqa: BLE001 - the frame is out; telling may fail
-                self._quiet.say(_log, logging.ERROR, "tell", f"events: {told(error)}")
-            self._count(safe, begun_ns)
-            del safe  # or its memory would be held while we wait for the next
-        self._is_over = True
-        self._on_end()
+        try:
+            for safe in self._safe:
+                begun_ns = time.monotonic_ns()
+                for sink in self._sinks:
+                    self._try("offer", sink.offer, safe)
+                self._try("beat", self._beat)
+                self._try("tell", self._tell, safe)
+                self._count(safe, begun_ns)
+                del safe  # or its memory would be held while we wait for the next
+        finally:
+            self._is_over = True
+            self._on_end()
+
+    def _try(self, what: str, work: Callable[..., None], *given: SafeFrame) -> None:
+        """Does one thing that must not keep the others from being done."""
+        try:
+            work(*given)
+        except Exception as error:  # noqa: BLE001 - nobody's fault may end the room
+            self._quiet.say(_log, logging.ERROR, f"deliver {what}", f"{what}: {told(error)}")
 
     def _tell(self, safe: SafeFrame) -> None:
         for event in self._presence.see(safe):

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -94,7 +95,9 @@ class Process(Closing):
         self._kind = USUAL_KIND
         self._last_pts = -1
         self._last_index = -1
-        self._last_out_ns = epoch_ns
+        # What a session's times are moved by, since slates took the place that they would have had.
+        self._session = 0
+        self._shift = 0
         self._blind_since_ns: int | None = None
         self._thread = threading.Thread(target=self._work, name="process", daemon=True)
 
@@ -107,6 +110,11 @@ class Process(Closing):
         self._thread.join(max(0.0, timeout_s))
         return not self._thread.is_alive()
 
+    def leave(self) -> None:
+        """Leaves it behind where it hangs; whoever takes safe frames gets those that are there."""
+        self._taken.abandon()
+        self._safe.close()
+
     def close(self) -> None:
         """Ends the room: what waits in it is dropped."""
         self._taken.abandon()
@@ -116,7 +124,10 @@ class Process(Closing):
 
     @property
     def blind_s(self) -> float:
-        """For how long frames have been coming without one good look; 0 while all is well."""
+        """For how long frames have been coming without one good look; 0 while all is well.
+
+        Time without a camera does not count.
+        """
         since_ns = self._blind_since_ns
         return 0.0 if since_ns is None else (time.monotonic_ns() - since_ns) / 1e9
 
@@ -127,6 +138,8 @@ class Process(Closing):
                 if frame is not None:
                     self._frame(frame)
                 elif self._needs_slate():
+                    if self._blind_since_ns is not None:
+                        self._blind_since_ns += _SLATE_EVERY_NS
                     self._flush()
                     self._show_slate()
                 del frame  # or its memory would be held while we wait for the next
@@ -135,13 +148,22 @@ class Process(Closing):
         except BaseException as error:  # noqa: BLE001 - the outputs must be told of the end
             self._quiet.say(_log, logging.CRITICAL, "process", f"processing ended: {told(error)}")
         try:
-            self._flush()
+            with suppress(Closed):
+                self._flush()
         finally:
+            self._taken.abandon()
             self._safe.close()
 
     def _frame(self, frame: Frame) -> None:
-        line = self._line_for(frame)
-        frame = replace(frame, image=self._with_pool(frame.image))
+        try:
+            line = self._line_for(frame)
+            frame = replace(frame, image=self._with_pool(frame.image))
+        except Closed:
+            raise
+        except Exception as error:  # noqa: BLE001 - nothing was done with it, so nothing can leak
+            self._say("frame", f"a frame was dropped: {told(error)}")
+            self._meters.frames_dropped.labels("failed").inc()
+            return
         try:
             verdict = self._look(frame, line)
             begun_ns = time.monotonic_ns()
@@ -157,17 +179,22 @@ class Process(Closing):
 
     def _look(self, frame: Frame, line: _Line) -> Detections | Blind | None:
         """The verdict on a frame; None where it is not looked at on purpose."""
-        if not line.is_due(frame.index, self._settings.budget().detect_every):
+        if not line.is_due(frame.index):
             return None
+        verdict = self._ask(frame.image)
+        if isinstance(verdict, Blind):
+            # Looked at again with the next frame, and not only when it is due.
+            line.next_look = frame.index + 1
+        return verdict
+
+    def _ask(self, image: Image) -> Detections | Blind:
         begun_ns = time.monotonic_ns()
-        verdict = self._judge.look(frame.image)
+        verdict = self._judge.look(image)
         self._took("detect", begun_ns)
         self._meters.looks.inc()
         if isinstance(verdict, Blind):
             if self._blind_since_ns is None:
                 self._blind_since_ns = begun_ns
-            # Looked at again with the next frame, and not only when it is due.
-            line.next_look = frame.index + 1
             return verdict
         self._blind_since_ns = None
         self._meters.detections.inc(len(verdict.scores))
@@ -197,7 +224,6 @@ class Process(Closing):
     def _out(self, safe: SafeFrame) -> None:
         self._last_pts = safe.pts
         self._last_index = max(self._last_index, safe.index)
-        self._last_out_ns = time.monotonic_ns()
         self._safe.put(safe)
 
     def _lost_track(self, frame: Frame, line: _Line, error: Exception) -> None:
@@ -217,7 +243,7 @@ class Process(Closing):
         if line is None:
             return
         try:
-            for ready, cover in line.delay.flush():
+            for ready, cover in line.delay.flush(self._ask):
                 self._send(ready, cover, line.plan)
         except Closed:
             raise
@@ -243,6 +269,8 @@ class Process(Closing):
         if image.format not in POOLED_FORMATS or is_odd:
             return image
         if self._pool is None or not self._pool.fits(image):
+            # Before the new one is taken: there may not be room for both.
+            self._pool = None
             self._pool = ImagePool(
                 image.format,
                 image.width,
@@ -275,10 +303,14 @@ class Process(Closing):
         self._out(safe)
 
     def _after_the_last(self, frame: Frame) -> Frame:
-        """The frame with a time after all that went out: slates and camera clocks may overlap."""
-        if frame.pts > self._last_pts:
-            return frame
-        return replace(frame, pts=self._last_pts + 1)
+        """The frame with a time after all that went out; frames of a session keep their distances.
+
+        Slates have the time of the clock, and files their own.
+        """
+        if frame.session != self._session:
+            self._session, self._shift = frame.session, 0
+        self._shift = max(self._shift, self._last_pts + 1 - frame.pts)
+        return replace(frame, pts=frame.pts + self._shift)
 
     def _pts(self, at_ns: int) -> int:
         return int((at_ns - self._epoch_ns) * TIME_BASE.denominator // 1_000_000_000)
@@ -305,23 +337,24 @@ class _Line:
         self.delay = LookAhead(plan.look_ahead, self.tracker, plan.masks)
         self.next_look = 0
         self.counted = 0
-        self._tuned: tuple[Plan, int] = (plan, plan.detect_every)
+        self._every = plan.detect_every
 
     def retune(self, plan: Plan, detect_every: int) -> None:
         """Takes in a plan that was changed, or what the budget allows of it."""
-        every = max(plan.detect_every, detect_every)
-        if self._tuned[0] is plan and self._tuned[1] == every:
+        # No frame may leave before the look that follows it, whatever the budget asks for.
+        every = max(plan.detect_every, min(detect_every, plan.look_ahead + 1))
+        if self.plan is plan and self._every == every:
             return
-        self._tuned = (plan, every)
-        self.plan = plan
+        self.plan, self._every = plan, every
+        # Those that wait may have to leave sooner than the look that was due.
+        self.next_look = 0
         self.tracker.retune(plan.tracking, keep_frames=plan.look_ahead, every=every)
         self.delay.retune(plan.look_ahead, plan.masks)
 
-    def is_due(self, index: int, detect_every: int) -> bool:
+    def is_due(self, index: int) -> bool:
         """Whether the detector is to look at this frame, by number."""
         if index < self.next_look:
             return False
-        every = max(self.plan.detect_every, detect_every)
         # In step with the numbers, as `faceguard redact` does it; late where frames were dropped.
-        self.next_look = index - index % every + every
+        self.next_look = index - index % self._every + self._every
         return True

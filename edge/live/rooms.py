@@ -146,7 +146,7 @@ class Rooms(Closing):
         if not self._process.join(until_s - time.monotonic()):
             hanging.append("process")
             # Or deliver, and with it every output, would wait for its end in vain.
-            self._process.close()
+            self._process.leave()
         if not self._deliver.join(until_s - time.monotonic()):
             hanging.append("deliver")
         return hanging

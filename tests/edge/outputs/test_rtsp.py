@@ -92,6 +92,8 @@ def test_many_addresses_make_one_pipeline() -> None:
     ):
         until(lambda: len(second.seen) > 5)
         until(lambda: video.clients == 2)
+        names = [path.read_text() for path in Path(f"/proc/{server_pid()}/task").glob("*/comm")]
+        assert names.count("feed:src\n") == 1
 
 
 @needs_gstreamer
