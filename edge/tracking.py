@@ -142,7 +142,7 @@ class Tracker:
             index: The frame's number; they come in order, some may be left out.
             found: Its detections.
             oldest: Number of the oldest frame that `sightings` will still be asked for; None takes
-                the one that lies `keep_frames` back. With frames dropped on the way it lies farther.
+                the one that lies `keep_frames` back. Where frames were dropped it lies farther.
         """
         far = index - self._keep_frames
         self._forget((far if oldest is None else min(far, oldest)) - 1)

@@ -113,9 +113,8 @@ class LiveFinder(Closing):
                 return
             self._wanted.clear()
             begun_s = time.monotonic()
-            pause_s = (
-                min(pause_s * 2, _LONGEST_PAUSE_S) if begun_s < next_s + _LASTED_S else _FIRST_PAUSE_S
-            )
+            lasted = begun_s >= next_s + _LASTED_S
+            pause_s = _FIRST_PAUSE_S if lasted else min(pause_s * 2, _LONGEST_PAUSE_S)
             next_s = begun_s + pause_s
             try:
                 detector = self._open(self._keep)

@@ -115,12 +115,16 @@ class Process(Closing):
         self._taken.abandon()
         self._safe.close()
 
-    def close(self) -> None:
-        """Ends the room: what waits in it is dropped."""
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Ends the room: what waits in it is dropped.
+
+        Args:
+            timeout_s: The longest that this takes.
+        """
         self._taken.abandon()
         self._safe.abandon()
         if self._thread.ident is not None:
-            self.join(1.0)
+            self.join(timeout_s)
 
     @property
     def blind_s(self) -> float:

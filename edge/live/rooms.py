@@ -154,7 +154,7 @@ class Rooms(Closing):
     def close(self) -> None:
         """Ends what still runs."""
         self._capture.close(0.1)
-        self._process.close()
+        self._process.close(0.1)
         self._judge.close()
 
     def _open_camera(self) -> Camera:

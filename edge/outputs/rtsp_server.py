@@ -343,7 +343,7 @@ class Server:
         client.connect("play-request", self._on_play)
         client.connect("teardown-request", self._on_teardown)
         client.connect("closed", self._on_closed)
-        if False:
+        if full:
             client.close()
 
     def _on_session(self, client: object, session: Any) -> None:  # noqa: ANN401

@@ -19,7 +19,7 @@ def listen(host: str, port: int, key: str) -> socket.socket:
     """Binds a TCP socket and listens on it.
 
     Args:
-        host: Address or name to listen on; IPv4 or IPv6.
+        host: Address to listen on, IPv4 or IPv6, or `localhost`.
         port: Port; 0 takes any that is free.
         key: Where the configuration names both, for the message: "outputs.mjpeg".
 
@@ -31,11 +31,12 @@ def listen(host: str, port: int, key: str) -> socket.socket:
     """
     listener: socket.socket | None = None
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
+        # No name is ever looked up: that could ask the network.
+        address = "127.0.0.1" if host == "localhost" else host
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        listener.bind((address, port))
         listener.listen(_BACKLOG)
     except OSError as error:
         if listener is not None:

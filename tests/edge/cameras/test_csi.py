@@ -182,7 +182,7 @@ def test_full_range_is_kept(read: Read) -> None:
     [
         (None, {}, "CameraUnfit", "sudo apt install nvidia-l4t-gstreamer"),
         ("nonsense", {}, "CameraUnfit", 'cannot build the pipeline: no element "nonsense"'),
-        (LIVE + ",width=999999", {}, "CameraUnfit", "cannot"),
+        ("videotestsrc ! audioconvert", {}, "CameraUnfit", "cannot build the pipeline: could not"),
         ("videotestsrc ! video/x-raw,width=99999999", {}, "CameraUnfit", "cannot give the size"),
         (LIVE, {"width": 640, "height": 480}, "CameraUnfit", "asked for 640x480 and gives 322x240"),
         (LIVE, {"rate": 60}, "CameraUnfit", "asked for 60 pictures per second and gives 30"),
@@ -231,9 +231,9 @@ def test_closed_while_reading(read: Read) -> None:
 
 def test_closing_has_a_limit(read: Read) -> None:
     """An element that sleeps holds the pipeline's end up, as Argus does when it hangs."""
-    told = read(source=f"{LIVE} ! identity sleep-time=4000000", count=1, open_within_s=30.0)
+    told = read(source=f"{LIVE} ! identity sleep-time=3000000", count=1, open_within_s=30.0)
     assert told["error"] is None
-    assert 1.9 < told["closed_after_s"] < 3.9
+    assert told["left_behind"] == ["close camera"]
 
 
 def test_nothing_is_left_after_many_connections(read: Read) -> None:

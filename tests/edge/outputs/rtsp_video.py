@@ -153,6 +153,7 @@ class Player:
     def __init__(self, address: str, transport: str = "tcp") -> None:
         self.seen: list[int] = []
         self.sizes: set[tuple[int, int]] = set()
+        self.longest_pause_s = 0.0
         self.error: Exception | None = None
         self._address, self._transport = address, transport
         self._stop = threading.Event()
@@ -182,7 +183,10 @@ class Player:
         options = {"rtsp_transport": self._transport, "fflags": "nobuffer", "probesize": "32"}
         try:
             with av.open(self._address, options=options, timeout=(10, 10)) as video:
+                last_s = time.monotonic()
                 for frame in video.decode(video=0):
+                    last_s, before_s = time.monotonic(), last_s
+                    self.longest_pause_s = max(self.longest_pause_s, last_s - before_s)
                     self.seen.append(number_in(frame))
                     self.sizes.add((frame.width, frame.height))
                     if self._stop.is_set():

@@ -85,15 +85,18 @@ def test_a_player_is_shown_what_there_is_and_no_more() -> None:
 
 @needs_gstreamer
 def test_many_addresses_make_one_pipeline() -> None:
-    with (
-        serving() as video,
-        Player(f"{video.address}?a=1"),
-        Player(f"{video.address}?b=2") as second,
-    ):
-        until(lambda: len(second.seen) > 5)
-        until(lambda: video.clients == 2)
-        names = [path.read_text() for path in Path(f"/proc/{server_pid()}/task").glob("*/comm")]
-        assert names.count("feed:src\n") == 1
+    def threads() -> list[str]:
+        places = Path(f"/proc/{server_pid()}/task").glob("*/comm")
+        return [place.read_text() for place in places]
+
+    with serving() as video, Player(f"{video.address}?a=1") as first:
+        until(lambda: len(first.seen) > 5)
+        # Named after the pipeline's source.
+        before = threads().count("feed:src\n")
+        assert before > 0
+        with Player(f"{video.address}?b=2") as second:
+            until(lambda: len(second.seen) > 5)
+            assert threads().count("feed:src\n") == before
 
 
 @needs_gstreamer
@@ -158,10 +161,11 @@ def test_players_over_udp_go_on_while_the_only_one_over_tcp_is_frozen() -> None:
         frozen.play()
         with Player(video.address, "udp") as other:
             until(lambda: video.clients == 2 and other.seen)
-            start, seen = video.pictures.number, len(other.seen)
+            count = len(other.seen)
             until(lambda: video.clients == 1, within_s=40)
-            # A datagram may be lost on a busy machine; a pipeline that stood still loses most.
-            assert len(other.seen) - seen > 0.7 * (video.pictures.number - start)
+            until(lambda: len(other.seen) > count + 50)
+            # A frozen one is let go after five seconds; nobody stood still for as long.
+            assert other.longest_pause_s < 3
             assert other.error is None
         assert frozen.is_cut()
 
