@@ -24,7 +24,7 @@ def packages() -> dict[str, str]:
 
 
 CPU = [
-    "av>=15.0",
+    "av>=17.0",
     "onnxruntime>=1.19",
     "opencv-python-headless>=4.8",
 ]
@@ -73,7 +73,7 @@ setup(
         # environment made with --system-site-packages; a wheel of OpenCV beside them would hide
         # the one that was built with GStreamer.
         "jetson": [
-            "av>=15.0",
+            "av>=17.0",
             # JetPack 6 builds its OpenCV against NumPy 1.
             "numpy<2; python_version<'3.12'",
             "onnxruntime>=1.19",

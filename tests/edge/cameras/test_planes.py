@@ -21,7 +21,6 @@ OTHERS = (
     "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "yuyv422", "uyvy422", "yuv420p10le",
     "yuv422p10le", "rgb24", "bgr24", "bgra", "gray10le", "gray16le", "yuvj440p", "yuv411p", "nv21",
 )  # fmt: skip
-LIMITED = {
     name for name in (*AS_THEY_ARE, *OTHERS) if name.startswith(("yuv4", "nv", "yuyv", "uy"))
 }
 
