@@ -23,6 +23,7 @@ demo: $(STAMP)
 	@$(BIN)/python examples/demo.py --out out
 
 test: $(STAMP)
+	@packaging/test_tools.sh
 	$(BIN)/faceguard models pull --for-tests
 	$(BIN)/python -m pytest --cov --cov-report=term
 
@@ -42,6 +43,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.recall --quick
 	$(BIN)/python -m benchmarks.redetected --quick
 	$(BIN)/python -m benchmarks.redact --quick
+	$(BIN)/python -m benchmarks.daemon --quick
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -80,7 +80,8 @@ def identity(config: CameraConfig) -> str | None:
 def describe(config: CameraConfig) -> str:
     """The camera in words for logs and people; never an address, and no path of a file."""
     if isinstance(config, V4l2Camera):
-        return str(config.device)
+        # Resolved: a name under /dev/v4l/by-id may hold a serial number.
+        return str(config.device.resolve())
     if isinstance(config, CsiCamera):
         return f"CSI sensor {config.sensor}"
     if isinstance(config, RtspCamera):

@@ -148,6 +148,7 @@ class Daemon:
                 self._budget,
                 lambda: thermometer.latest,
                 lambda: self._rooms.blind_s,
+                lambda: self._rooms.covered,
                 describe(config.camera),
                 self._outputs.names,
             ),

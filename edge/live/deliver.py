@@ -68,6 +68,11 @@ class Deliver:
         self._thread.start()
 
     @property
+    def covered(self) -> str | None:
+        """Why frames are covered whole at the moment; None while masks cover."""
+        return self._presence.covered
+
+    @property
     def ended(self) -> bool:
         """Whether the last frame went out, and no more will come."""
         return self._is_over

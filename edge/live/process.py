@@ -107,7 +107,8 @@ class Process(Closing):
 
     def join(self, timeout_s: float) -> bool:
         """Waits for the end; False where it hangs."""
-        self._thread.join(max(0.0, timeout_s))
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, timeout_s))
         return not self._thread.is_alive()
 
     def leave(self) -> None:
@@ -123,8 +124,7 @@ class Process(Closing):
         """
         self._taken.abandon()
         self._safe.abandon()
-        if self._thread.ident is not None:
-            self.join(timeout_s)
+        self.join(timeout_s)
 
     @property
     def blind_s(self) -> float:

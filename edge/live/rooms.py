@@ -112,6 +112,11 @@ class Rooms(Closing):
         return self._process.blind_s
 
     @property
+    def covered(self) -> str | None:
+        """Why frames are covered whole at the moment; None while masks cover."""
+        return self._deliver.covered
+
+    @property
     def stuck_s(self) -> float:
         """For how long the camera's driver has hung so badly that it is not opened any more."""
         return self._capture.stuck_s

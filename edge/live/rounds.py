@@ -16,7 +16,7 @@ from faceguard.edge.events import Event
 from faceguard.edge.live.health import Health
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.status import StatusFile
-from faceguard.edge.service.figures import figures
+from faceguard.edge.service.figures import Figures
 from faceguard.edge.service.notify import Notifier, Pulse
 
 
@@ -29,6 +29,7 @@ class Views:
         budget: What may be spent.
         temperatures_c: All zones; None for one that gives no reading.
         blind_s: For how long the detector has failed.
+        covered: Why frames are covered whole at the moment; None while masks cover.
         camera: The camera in words that may be shown.
         outputs: The outputs that there are.
     """
@@ -37,6 +38,7 @@ class Views:
     budget: Callable[[], Budget]
     temperatures_c: Callable[[], Mapping[str, float | None]]
     blind_s: Callable[[], float]
+    covered: Callable[[], str | None]
     camera: str
     outputs: list[str]
 
@@ -72,6 +74,7 @@ class Rounds:
         self._pulse = pulse
         self._status = status
         self._on_event = on_event
+        self._figures = Figures(meters)
         self._started_ns = time.monotonic_ns()
         self._started = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self._last_out: tuple[int, float] | None = None
@@ -125,7 +128,7 @@ class Rounds:
         """How things are, for the status file."""
         health, budget = self._views.health(), self._views.budget()
         info = health.info
-        counted = figures(self._meters)
+        counted = self._figures.now()
         counted["outputs"] = {
             name: counted["outputs"].get(name, {}) for name in self._views.outputs
         }
@@ -149,6 +152,7 @@ class Rounds:
             },
             "rate_out": round(self._rate_out, 1),
             "blind_s": round(self._views.blind_s(), 1),
+            "covered": self._views.covered(),
             "temperatures_c": dict(self._views.temperatures_c()),
             "level": budget.level,
             "budget": budget.reason,

@@ -161,6 +161,5 @@ def _clean(value: object, scrubber: Scrubber) -> Value:
 
 
 def _short(text: str) -> str:
-    # An array in an error's words is a picture; a thousand characters of it are none.
     line = one_line(text)
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."

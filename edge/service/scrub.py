@@ -11,6 +11,12 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 STARS = "***"
 # A shorter one may be part of any word, which would then tell where it was.
 _SHORT = 4
+# Eight numbers or bytes in a row are what a picture looks like in an error's words.
+_NUMBER = r"-?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,3})?"
+_PIXELS = re.compile(
+    rf"(?<![\w.-])(?:{_NUMBER}(?:[\s,;\[\]()]|\.\.\.)+){{7,}}{_NUMBER}(?!\w)"
+    r"|(?:\\x[0-9a-fA-F]{2}){8,}"
+)
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*)://\S+", re.IGNORECASE)
 # Names of this machine tell nothing of anybody's network.
 _HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - nothing is bound here
@@ -20,7 +26,8 @@ _OPEN_SCHEMES = {"file", "unix"}
 class Scrubber:
     """Knows what must not be said, and puts stars in its place; safe from any thread.
 
-    Whatever looks like a network address (`SCHEME://...`) is cut, registered or not.
+    Whatever looks like a network address (`SCHEME://...`) is cut, registered or not; so are rows of
+    numbers, since an error's words may hold the picture that it was raised over.
     """
 
     def __init__(self) -> None:
@@ -65,11 +72,12 @@ class Scrubber:
             self.add(parts.path)  # some cameras take the login as a path
 
     def scrub(self, text: str) -> str:
-        """The text with stars in place of secrets and of all behind `SCHEME://`."""
+        """The text with stars in place of secrets, rows of numbers and all behind `SCHEME://`."""
         # Secrets first: a space in a password ends what looks like an address.
         pattern = self._pattern
         if pattern is not None:
             text = pattern.sub(STARS, text)
+        text = _PIXELS.sub(STARS, text)
         return _ADDRESS.sub(_cut, text) if "://" in text else text
 
     def _learn(self, secrets: Iterable[str], *, names: bool) -> None:

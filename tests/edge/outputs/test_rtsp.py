@@ -157,12 +157,12 @@ def test_a_frozen_player_is_let_go_and_disturbs_nobody() -> None:
 
 @needs_gstreamer
 def test_players_over_udp_go_on_while_the_only_one_over_tcp_is_frozen() -> None:
-    with serving(padding=10_000) as video, Plain(video.address) as frozen:
+    with serving(padding=40_000) as video, Plain(video.address) as frozen:
         frozen.play()
         with Player(video.address, "udp") as other:
             until(lambda: video.clients == 2 and other.seen)
-            count = len(other.seen)
             until(lambda: video.clients == 1, within_s=40)
+            count = len(other.seen)
             until(lambda: len(other.seen) > count + 50)
             # A frozen one is let go after five seconds; nobody stood still for as long.
             assert other.longest_pause_s < 3

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Installs what some tests need beyond Python: GStreamer with its RTSP server, through Debian's own
+# Python. Where that cannot be done, those tests skip and say why.
+set -eu
+packages="python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0
+    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+    gstreamer1.0-plugins-ugly gcc libc6-dev"
+
+command -v dpkg-query >/dev/null || exit 0
+missing=""
+for package in $packages; do
+    dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -q '^installed$' ||
+        missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing for tests:$missing"
+    # shellcheck disable=SC2086 # a list of words
+    if (apt-get -qq update && apt-get -qq -y install --no-install-recommends $missing) >/dev/null; then
+        exit 0
+    fi
+    echo "that did not work; tests that need them are skipped"
+else
+    echo "some tests are skipped; for them: sudo apt install$missing"
+fi
