@@ -1,0 +1,254 @@
+"""`faceguard run` as systemd runs it: a process that says how it is, and ends when told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import pytest
+
+pytestmark = pytest.mark.models
+
+PATIENCE_S = 60.0
+DRAWN = "{kind: synthetic, width: 320, height: 192}"
+BASE = """
+camera: {camera}
+metrics: {{port: {port}}}
+log: {{format: text}}
+outputs:
+  recordings: {{folder: {place}/recordings}}
+  events: {{path: {place}/events.jsonl}}
+  status: {{folder: {place}}}
+"""
+
+
+class Service:
+    """The program, and what it tells a service manager."""
+
+    def __init__(self, place: Path, text: str) -> None:
+        self.place = place
+        self.file = place / "camera.yaml"
+        self.file.write_text(text)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        address = place / "notify"
+        self._socket.bind(str(address))
+        self._socket.settimeout(0.2)
+        self.told: list[str] = []
+        environment = {
+            **os.environ,
+            "NOTIFY_SOCKET": str(address),
+            "WATCHDOG_USEC": "2000000",
+            # Locks go here: other tests, and other people's cameras, have their own.
+            "RUNTIME_DIRECTORY": str(place),
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "faceguard.edge.cli", "run", "-c", str(self.file)],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        end_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end_s:
+            self._listen()
+            if condition():
+                return
+            if self.process.poll() is not None:
+                break
+        raise AssertionError(f"{what}: not within {PATIENCE_S} s; {self.told}; {self.errors()}")
+
+    def until_told(self, word: str) -> None:
+        self.until(lambda: any(word in message for message in self.told), word)
+
+    def errors(self) -> str:
+        if self.process.poll() is None:
+            return ""
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+    def status(self) -> dict:
+        try:
+            return json.loads((self.place / "camera.json").read_text())
+        except FileNotFoundError:
+            return {}
+
+    def events(self) -> list[str]:
+        path = self.place / "events.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line)["kind"] for line in lines]
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(PATIENCE_S)
+        self._listen()
+        return code
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+        self._socket.close()
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                self.told += self._socket.recv(4096).decode().splitlines()
+        except TimeoutError:
+            pass
+
+
+@pytest.fixture
+def start(tmp_path: Path, engine_path) -> Iterator[Callable[..., Service]]:
+    engine_path("yunet")
+    services: list[Service] = []
+
+    def starting(camera: str = DRAWN, more: str = "", port: int = 0) -> Service:
+        text = BASE.format(camera=camera, place=tmp_path, port=port) + more
+        services.append(Service(tmp_path, text))
+        return services[-1]
+
+    yield starting
+    for service in services:
+        service.close()
+
+
+def segments(place: Path) -> list[Path]:
+    return sorted((place / "recordings").rglob("*.mp4"))
+
+
+def frames_in(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_from_ready_to_a_stop_with_its_segment_closed(start, tmp_path):
+    service = start()
+    service.until_told("READY=1")
+    service.until_told("WATCHDOG=1")
+    service.until(lambda: service.status().get("frames", {}).get("out", 0) > 25, "frames out")
+    assert "frames/s" in next(m for m in service.told if m.startswith("STATUS="))
+    assert service.end() == 0
+    assert "STOPPING=1" in service.told
+    assert service.status() == {}
+    (segment,) = segments(tmp_path)
+    assert frames_in(segment) > 25
+    assert service.events()[0] == "started"
+    assert service.events()[-1] == "stopping"
+    assert list(tmp_path.rglob("*.part*")) == []
+
+
+def test_ctrl_c_is_a_stop_too(start):
+    service = start()
+    service.until_told("READY=1")
+    assert service.end(signal.SIGINT) == 0
+
+
+def test_a_file_that_ends_is_the_end(start, tmp_path, sample_path):
+    clip = sample_path("carphone")
+    service = start(f"{{kind: file, path: {clip}, paced: false}}")
+    service.until_told("READY=1")
+    assert service.process.wait(PATIENCE_S) == 0
+    with av.open(str(clip)) as container:
+        want = sum(1 for _ in container.decode(video=0))
+    assert sum(map(frames_in, segments(tmp_path))) == want
+
+
+def test_a_reload_changes_what_it_can_and_says_the_rest(start, tmp_path):
+    service = start()
+    service.until_told("READY=1")
+    service.file.write_text(
+        service.file.read_text().replace("width: 320", "width: 640") + "redaction: {style: solid}\n"
+    )
+    service.process.send_signal(signal.SIGHUP)
+    service.until(lambda: "reloaded" in service.events(), "reloaded")
+    service.until_told("RELOADING=1")
+    last = json.loads(service.place.joinpath("events.jsonl").read_text().splitlines()[-1])
+    assert last["changed"] == "redaction.style"
+    assert "camera.width" in last["restart"]
+    service.file.write_text("camera: {kind: none}\nfoo: 1\n")
+    service.process.send_signal(signal.SIGHUP)
+    service.until(lambda: "reload-refused" in service.events(), "refused")
+    before = service.status()["frames"]["out"]
+    service.until(lambda: service.status()["frames"]["out"] > before + 25, "goes on")
+    assert service.end() == 0
+    said = service.errors()
+    assert "foo" in said
+    assert f"{service.file}:1" in said
+
+
+def test_without_a_camera_it_shows_a_slate_and_is_alive(start, tmp_path):
+    service = start(f"{{kind: v4l2, device: {tmp_path}/no-such-device}}")
+    service.until_told("READY=1")
+    service.until_told("WATCHDOG=1")
+    state = service.status()
+    assert state["camera"]["state"] == "lost"
+    assert state["camera"]["cause"] == "absent"
+    assert service.end() == 0
+    (segment,) = segments(tmp_path)
+    assert frames_in(segment) >= 1
+
+
+def test_a_second_one_of_the_same_name_is_refused(start):
+    first = start()
+    first.until_told("READY=1")
+    again = subprocess.run(
+        [sys.executable, "-m", "faceguard.edge.cli", "run", "-c", str(first.file)],
+        env={**os.environ, "RUNTIME_DIRECTORY": str(first.place)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert again.returncode == 10
+    assert f"process id {first.process.pid}" in again.stderr
+    assert len(again.stderr.splitlines()) == 1
+
+
+def test_a_bad_configuration_is_told_line_by_line(start, tmp_path):
+    service = start("{kind: rtsp, url: 'http://user:secret@host/'}", "crf: 3\n")
+    assert service.process.wait(PATIENCE_S) == 2
+    said = service.errors()
+    assert "url" in said
+    assert "crf" in said
+    assert "secret" not in said
+    assert "Traceback" not in said
+
+
+def test_a_detector_that_is_gone_covers_all_and_ends_it_with_7(start, tmp_path, monkeypatch):
+    # Pulled models lie elsewhere for this one: the detector can never be opened.
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "nothing"))
+    service = start(more="detector: {blind_limit_s: 2}\n")
+    service.until_told("READY=1")
+    assert service.process.wait(PATIENCE_S) == 7
+    said = service.errors()
+    assert "faceguard models pull" in said
+    assert "covered whole" in said
+
+
+def test_figures_are_served(start):
+    port = free_port()
+    service = start(port=port)
+    service.until_told("READY=1")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    assert "faceguard_frames_out_total" in text
+    assert service.end() == 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
