@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from faceguard.edge.change import Change
 from faceguard.edge.lookahead import LookAhead
 from faceguard.edge.masks import MaskSettings
 from faceguard.edge.redact import redact
@@ -33,7 +34,8 @@ class Plan:
     """How frames are judged and covered.
 
     Attributes:
-        detect_every: The detector looks at every n-th frame.
+        detect_every: The detector looks at every n-th frame, and at each that is quite another
+            picture than the last one it saw.
         look_ahead: Frames that each one waits for what comes after it.
         masks: How boxes become masks.
         tracking: How tracks live.
@@ -105,9 +107,12 @@ def redacted(
 ) -> Iterator[SafeFrame]:
     """Frames in, safe frames out, each as late as the look-ahead says."""
     delay = LookAhead(plan.look_ahead, tracker, plan.masks)
+    change = Change()
     for frame in frames:
-        looked_at = frame.index % plan.detect_every == 0
-        verdict = judge.look(frame.image) if looked_at else None
+        verdict = None
+        if frame.index % plan.detect_every == 0 or change.is_great(frame.image):
+            verdict = judge.look(frame.image)
+            change.looked_at(frame.image)
         for ready, cover in delay.push(frame, verdict):
             yield redact(ready, cover, plan.style)
     for ready, cover in delay.flush(judge.look):

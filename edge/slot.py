@@ -118,3 +118,4 @@ class Slot(Generic[T]):
                 return
             if thing is not None:
                 yield thing
+            del thing  # or it would be held while we wait for the next

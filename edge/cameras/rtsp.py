@@ -126,9 +126,12 @@ class Rtsp(Closing):
 
     def _next_shot(self, deadline_s: float, limit_s: float) -> Shot:
         while not self._ready:
+            asked_ns = time.monotonic_ns()
             packet = self._next_packet()
             out_ns = time.monotonic_ns()
-            began_ns = self._last_out_ns if self._held_back and self._last_out_ns else out_ns
+            # Nobody knows when the first began; the second did when the first was let go, and two
+            # of one time would be taken for the same picture.
+            began_ns = (self._last_out_ns or asked_ns) if self._held_back else out_ns
             self._last_out_ns = out_ns
             self._ready.extend(
                 self._shot(image, frame, began_ns) for image, frame in self._pictures.decode(packet)

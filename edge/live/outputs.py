@@ -22,6 +22,8 @@ from faceguard.engines.closing import Closing
 P = TypeVar("P", bound=Part)
 # What the rooms themselves may hold of redacted copies, besides the outputs.
 _IN_ROOMS = 6
+# To end in, where all the time was used up before.
+_LEAST_S = 0.1
 
 
 class Outputs(Closing):
@@ -144,7 +146,7 @@ class Outputs(Closing):
             self._snapshots.offer((safe, event))
 
     def finish(self, until_s: float) -> list[str]:
-        """Ends them, those that feed others first.
+        """Ends them, those that feed others first; one that hangs takes no time from the others.
 
         Args:
             until_s: When to leave behind what hangs, monotonic seconds.
@@ -152,11 +154,18 @@ class Outputs(Closing):
         Returns:
             The outputs that hang.
         """
+        first = [self.encoder] if self.encoder is not None else []
+        last = [self._events] if self._events is not None else []
+        rest = [worker for worker in self._all() if worker not in (*first, *last)]
         hanging: list[str] = []
-        for group in (self._frame_sinks, self._packet_sinks, self._tellers()):
+        for group, part in ((first, 0.4), (rest, 0.8), (last, 1.0)):
             for worker in group:
                 worker.finish()
-            hanging += [w.name for w in group if not w.join(until_s - time.monotonic())]
+            left_s = until_s - time.monotonic()
+            group_until_s = time.monotonic() + max(left_s * part, _LEAST_S)
+            # A second look, since what was waited for first may have taken all the time.
+            slow = [w for w in group if not w.join(group_until_s - time.monotonic())]
+            hanging += [worker.name for worker in slow if not worker.join(0.0)]
         return hanging
 
     def close(self) -> None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from faceguard.edge.budget import Budget
-from faceguard.edge.live.health import Health
+from faceguard.edge.change import Change
+from faceguard.edge.live.health import Health, State
 from faceguard.edge.live.slate import USUAL_KIND, Slate
 from faceguard.edge.lookahead import LookAhead
 from faceguard.edge.meters import Meters
@@ -34,6 +35,7 @@ from faceguard.engines.types import Detections
 
 TIME_BASE = Fraction(1, 90000)
 _SLATE_EVERY_NS = 200_000_000
+_FIRST_SLATE_NS = 2_000_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -183,8 +185,9 @@ class Process(Closing):
 
     def _look(self, frame: Frame, line: _Line) -> Detections | Blind | None:
         """The verdict on a frame; None where it is not looked at on purpose."""
-        if not line.is_due(frame.index):
+        if not line.is_due(frame.index) and not line.change.is_great(frame.image):
             return None
+        line.change.looked_at(frame.image)
         verdict = self._ask(frame.image)
         if isinstance(verdict, Blind):
             # Looked at again with the next frame, and not only when it is due.
@@ -287,7 +290,11 @@ class Process(Closing):
     def _needs_slate(self) -> bool:
         if self._settings.budget().paused:
             return True
-        return not self._settings.health().gives_frames
+        health = self._settings.health()
+        if health.state is State.OPENING and self._last_out_ns == self._epoch_ns:
+            # At the start the first frame may well be here in a moment.
+            return time.monotonic_ns() - self._epoch_ns > _FIRST_SLATE_NS
+        return not health.gives_frames
 
     def _show_slate(self) -> None:
         now_ns = time.monotonic_ns()
@@ -339,6 +346,7 @@ class _Line:
         self.plan = plan
         self.tracker = Tracker(plan.tracking, keep_frames=plan.look_ahead, every=plan.detect_every)
         self.delay = LookAhead(plan.look_ahead, self.tracker, plan.masks)
+        self.change = Change()
         self.next_look = 0
         self.counted = 0
         self._every = plan.detect_every

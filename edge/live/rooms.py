@@ -29,6 +29,8 @@ _BETWEEN_ROOMS = 2
 # Of the time there is to end: the camera's share, and that of processing and delivering.
 _CAPTURE_S = 0.3
 _PROCESS_S = 0.5
+# Of which delivering has so much at least, or one that hangs would make the other seem to.
+_DELIVER_S = 0.2
 _AFTER_FROZEN_S = 0.5
 
 
@@ -152,7 +154,7 @@ class Rooms(Closing):
             hanging.append("process")
             # Or deliver, and with it every output, would wait for its end in vain.
             self._process.leave()
-        if not self._deliver.join(until_s - time.monotonic()):
+        if not self._deliver.join(max(_DELIVER_S, until_s - time.monotonic())):
             hanging.append("deliver")
         return hanging
 

@@ -11,6 +11,7 @@ UNITS_PER_S = 90_000
 TIME_BASE = Fraction(1, UNITS_PER_S)
 _NS_PER_S = 1_000_000_000
 _USUAL_NS = 40_000_000
+_OLDEST_NS = 5_000_000_000
 
 
 class Timeline:
@@ -25,8 +26,8 @@ class Timeline:
         self._epoch_ns = epoch_ns
         self._index = -1
         self._pts = -1
-        # Of a live camera: when the last frame was taken.
-        self._captured_ns = 0
+        # When the last frame was taken, as the camera has it.
+        self._claimed_ns = 0
         # Of a file: where the next connection goes on, and what to add to this one's times.
         self._end_ns = 0
         self._shift_ns = 0
@@ -35,6 +36,7 @@ class Timeline:
     def begin(self) -> None:
         """A new connection: its time line may begin anywhere."""
         self._file_ns = None
+        self._claimed_ns = 0
 
     def frame(self, shot: Shot, session: int, now_ns: int, *, live: bool) -> Frame:
         """A shot as a frame.
@@ -45,11 +47,7 @@ class Timeline:
             now_ns: When it came, monotonic nanoseconds.
             live: Whether it has the monotonic clock's time, or a file's own.
         """
-        captured_ns = shot.captured_ns
-        # A camera whose clock leaps, or is ahead of ours, is not believed.
-        if not self._captured_ns < captured_ns <= now_ns:
-            captured_ns = now_ns
-        self._captured_ns = max(self._captured_ns, captured_ns)
+        captured_ns = self._believed(shot.captured_ns, now_ns)
         at_ns = captured_ns - self._epoch_ns if live else self._file_time_ns(shot)
         self._end_ns = max(self._end_ns, at_ns + (shot.duration_ns or _USUAL_NS))
         self._pts = max(self._pts + 1, _units(at_ns))
@@ -63,6 +61,16 @@ class Timeline:
             captured_ns,
             session,
         )
+
+    def _believed(self, captured_ns: int, now_ns: int) -> int:
+        """A camera's own time, or now where its clock stands, leaps or is ahead of ours.
+
+        It is measured by what it said before, and not by what was put in its place: one slip must
+        not make all that follows look old.
+        """
+        before_ns, self._claimed_ns = self._claimed_ns, captured_ns
+        is_recent = now_ns - _OLDEST_NS <= captured_ns <= now_ns
+        return captured_ns if is_recent and captured_ns > before_ns else now_ns
 
     def _file_time_ns(self, shot: Shot) -> int:
         if self._file_ns is None or shot.time_ns <= self._file_ns:

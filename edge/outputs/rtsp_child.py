@@ -20,6 +20,8 @@ from faceguard.engines.errors import OutputError
 
 _SCRIPT = Path(__file__).with_name("rtsp_server.py")
 _SYSTEM_PYTHON = "/usr/bin/python3"
+# Nothing from the environment or the current folder, and nothing written beside the script.
+_ISOLATED = ("-I", "-B")
 # GStreamer reads its list of plugins anew where it cannot keep one, which takes a while.
 _PROBE_S = 30.0
 _GONE_S = 0.5
@@ -31,7 +33,6 @@ _ENVIRONMENT = (
     "GST_PLUGIN_SYSTEM_PATH",
     "GST_REGISTRY",
     "HOME",
-    "LANG",
     "LD_LIBRARY_PATH",
     "PATH",
     "XDG_CACHE_HOME",
@@ -64,7 +65,7 @@ def find_interpreter(stop: threading.Event | None = None) -> str | None:
 
 def _can_serve(interpreter: str, stop: threading.Event | None) -> bool:
     with subprocess.Popen(
-        [interpreter, "-I", str(_SCRIPT), "--probe"],
+        [interpreter, *_ISOLATED, str(_SCRIPT), "--probe"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -83,7 +84,8 @@ def _can_serve(interpreter: str, stop: threading.Event | None) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    return {**kept, "LC_ALL": "C.UTF-8"}  # the server reads some of GLib's messages
 
 
 class RtspChild(Closing):
@@ -102,7 +104,7 @@ class RtspChild(Closing):
         ours, its = socket.socketpair()
         try:
             self._process: subprocess.Popen[bytes] = subprocess.Popen(
-                [interpreter, "-I", str(_SCRIPT)],
+                [interpreter, *_ISOLATED, str(_SCRIPT)],
                 stdin=its.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -134,7 +136,7 @@ class RtspChild(Closing):
         return self._wire.waiting_bytes
 
     def receive(self, wait_s: float = 0.0) -> list[tuple[bytes, bytes]]:
-        """What it has told: kinds and bodies.
+        """What it has told: kinds and bodies; what waited for it goes on its way.
 
         Args:
             wait_s: How long to wait for something.
@@ -145,6 +147,7 @@ class RtspChild(Closing):
         if wait_s:
             self._poll.poll(wait_s * 1000)
         try:
+            self._wire.flush()
             return self._wire.receive()
         except wire.Ended:
             raise self._gone() from None

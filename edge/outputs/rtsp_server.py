@@ -2,59 +2,49 @@
 
 It is run as `python3 -I rtsp_server.py` by whichever interpreter has GStreamer, gets everything
 over the socket that is its standard input, and ends when that closes. With `--probe` it only says
-whether it could run. It imports nothing but the standard library, gi, and `rtsp_wire` beside it.
+whether it could run. It imports nothing but the standard library, gi, and the modules of its own
+beside it, which do likewise.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import importlib
 import importlib.util
 import json
 import os
 import signal
 import socket
-import struct
 import sys
-import termios
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+
+def _beside(name: str) -> Any:  # noqa: ANN401 - a module
+    """A module of this folder, without letting all the others in."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None  # noqa: S101 - for mypy
+    assert spec.loader is not None  # noqa: S101 - likewise
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 if TYPE_CHECKING:
+    from faceguard.edge.outputs import rtsp_feed as feeds
+    from faceguard.edge.outputs import rtsp_visitors as visitors
     from faceguard.edge.outputs import rtsp_wire as wire
 else:
-    _spec = importlib.util.spec_from_file_location(
-        "rtsp_wire", Path(__file__).with_name("rtsp_wire.py")
-    )
-    wire = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(wire)
+    feeds, visitors, wire = map(_beside, ("rtsp_feed", "rtsp_visitors", "rtsp_wire"))
 
-# No h264parse, which needs another package: the pictures come whole, with their parameter sets.
-_LAUNCH = (
-    "( appsrc name=feed is-live=true format=time do-timestamp=false block=false max-bytes=0 "
-    "caps=video/x-h264,stream-format=byte-stream,alignment=au "
-    "! rtph264pay name=pay0 pt=96 config-interval=0 )"
-)
-_ELEMENTS = ("appsrc", "rtph264pay", "rtpbin", "appsink", "multiudpsink", "udpsrc")
 _ROLE = "viewer"
-# What may wait in front of a pipeline that does not move, such as between DESCRIBE and PLAY.
-_FEED_BYTES = 4 << 20
-# What may wait between a pipeline and its TCP clients, all of them stuck.
-_TCP_BYTES = 4 << 20
 _UDP_PORTS = (6970, 7029)
 _SESSION_S = 30
-_SILENT_S = 20.0
-_STUCK_S = 5.0
 _SPARE_CONNECTIONS = 16
 _PR_SET_PDEATHSIG = 1
-# Bytes acknowledged by the other side, in Linux's struct tcp_info.
-_ACKED_AT = 120
-_TICK_NS = 1_000_000
 
 
 def _gi(name: str, version: str = "1.0") -> Any:  # noqa: ANN401 - gi has no types
@@ -72,80 +62,7 @@ def lacking() -> str | None:
         return name
     gst = _gi("Gst")
     gst.init(None)
-    return next((name for name in _ELEMENTS if gst.ElementFactory.find(name) is None), None)
-
-
-class Feed:
-    """The way of the pictures into one pipeline."""
-
-    def __init__(self, gst: Any, source: Any) -> None:  # noqa: ANN401
-        """Starts with nothing sent.
-
-        Args:
-            gst: GStreamer.
-            source: The pipeline's appsrc.
-        """
-        self._gst = gst
-        self._source = source
-        self._offset_ns: int | None = None
-        self._last_ns = 0
-        self._starts = True
-
-    def push(self, pts_ns: int, keyframe: bool, data: bytes) -> bool:
-        """Gives the pipeline a picture.
-
-        Returns:
-            Whether it took it. If not, it takes none before the next keyframe.
-        """
-        if self._starts and not keyframe:
-            return False
-        if self._source.get_property("current-level-bytes") > _FEED_BYTES:
-            self._starts = True
-            return False
-        self._starts = False
-        buffer = self._gst.Buffer.new_wrapped(data)
-        buffer.pts = buffer.dts = self._running_ns(pts_ns)
-        if not keyframe:
-            buffer.set_flags(self._gst.BufferFlags.DELTA_UNIT)
-        self._source.emit("push-buffer", buffer)
-        return True
-
-    def _running_ns(self, pts_ns: int) -> int:
-        """The picture's place on the pipeline's own time line.
-
-        It must grow: a time that goes back makes GStreamer's server abort.
-        """
-        if self._offset_ns is None or pts_ns + self._offset_ns <= self._last_ns:
-            self._offset_ns = max(self._now_ns(), self._last_ns + _TICK_NS) - pts_ns
-        self._last_ns = pts_ns + self._offset_ns
-        return self._last_ns
-
-    def _now_ns(self) -> int:
-        clock = self._source.get_clock()
-        if clock is None:
-            return 0
-        return max(0, int(clock.get_time()) - int(self._source.get_base_time()))
-
-
-@dataclass
-class Visitor:
-    """One connection.
-
-    Attributes:
-        client: GStreamer's object for it.
-        since_s: When it came, or stopped playing; monotonic.
-        playing: Whether it gets pictures.
-        sessions: What it has set up.
-        acked: Bytes that it had taken when we last looked.
-        acked_s: When that last changed.
-    """
-
-    client: Any
-    since_s: float
-    playing: bool = False
-    sessions: list[Any] = field(default_factory=list)
-    acked: int = -1
-    acked_s: float = 0.0
+    return next((name for name in feeds.ELEMENTS if gst.ElementFactory.find(name) is None), None)
 
 
 class Server:
@@ -166,10 +83,10 @@ class Server:
         self._gst.init(None)
         self._lock = threading.Lock()
         # More than one only while an old pipeline is taken down and a new one is there already.
-        self._feeds: list[Feed] = []
+        self._feeds: list[feeds.Feed] = []
         self._media: Any = None
         self._generation = 0
-        self._visitors: dict[int, Visitor] = {}
+        self._visitors: dict[int, visitors.Visitor] = {}
         self._wants_keyframe = False
         self._settings: dict[str, Any] = {}
         self._server: Any = None
@@ -201,8 +118,8 @@ class Server:
             pts_ns, keyframe = wire.PACKET_HEAD.unpack_from(body)
             data = body[wire.PACKET_HEAD.size :]
             with self._lock:
-                feeds = tuple(self._feeds)
-            for feed in feeds:
+                all_of_them = tuple(self._feeds)
+            for feed in all_of_them:
                 if not feed.push(pts_ns, keyframe, data):
                     self._want_keyframe()
         elif kind == wire.PING:
@@ -220,6 +137,7 @@ class Server:
         self._server = server = self._api.RTSPServer()
         server.set_address(settings["host"])
         server.set_service(str(settings["port"]))
+        server.set_backlog(settings["most_clients"] + _SPARE_CONNECTIONS)
         # A thread for each, since one that waits for the first picture holds up its thread.
         threads = self._api.RTSPThreadPool.new()
         threads.set_max_threads(-1)
@@ -262,7 +180,7 @@ class Server:
     def _mount(self) -> None:
         factory = self._factory()
         trans = self._rtsp.RTSPLowerTrans
-        factory.set_launch(_LAUNCH)
+        factory.set_launch(feeds.LAUNCH)
         factory.set_shared(True)
         factory.set_protocols(trans.TCP | trans.UDP)
         factory.set_latency(0)
@@ -320,15 +238,15 @@ class Server:
 
     def _on_media(self, _: object, media: Any) -> None:  # noqa: ANN401
         bin_ = media.get_element()
-        feed = Feed(self._gst, bin_.get_by_name("feed"))
-        bin_.get_parent().connect("deep-element-added", _tame)
+        feed = feeds.Feed(self._gst, bin_.get_by_name("feed"))
+        bin_.get_parent().connect("deep-element-added", feeds.tame)
         media.connect("unprepared", self._on_unprepared, feed)
         with self._lock:
             self._media = media
             self._feeds.append(feed)
         self._want_keyframe()
 
-    def _on_unprepared(self, media: object, feed: Feed) -> None:
+    def _on_unprepared(self, media: object, feed: feeds.Feed) -> None:
         self._part_with(media)
         with self._lock:
             if feed in self._feeds:
@@ -338,7 +256,7 @@ class Server:
     def _on_client(self, _: object, client: Any) -> None:  # noqa: ANN401
         with self._lock:
             full = len(self._visitors) >= self._settings["most_clients"] + _SPARE_CONNECTIONS
-            self._visitors[id(client)] = Visitor(client, time.monotonic())
+            self._visitors[id(client)] = visitors.Visitor(client, time.monotonic())
         client.connect("new-session", self._on_session)
         client.connect("play-request", self._on_play)
         client.connect("teardown-request", self._on_teardown)
@@ -400,10 +318,14 @@ class Server:
         self._pool.cleanup()
         now_s = time.monotonic()
         with self._lock:
-            visitors = list(self._visitors.values())
-        for visitor in visitors:
-            idle = not visitor.playing and now_s - visitor.since_s > _SILENT_S
-            if idle or _is_stuck(visitor, now_s):
+            all_of_them = list(self._visitors.values())
+        for visitor in all_of_them:
+            stuck = visitor.is_stuck(now_s)
+            if stuck:
+                # What waited for this one may have stopped its pipeline's way to all over TCP;
+                # GStreamer only sees a while later that it may go on. Those who come do not wait.
+                self._part_with(self._media)
+            if stuck or visitor.is_idle(now_s):
                 visitor.client.close()
         self._tell()
         return True
@@ -414,54 +336,10 @@ class Server:
             self._generation += 1
             self._media = None
             self._feeds.clear()
-            visitors = list(self._visitors.values())
-        for visitor in visitors:
+            all_of_them = list(self._visitors.values())
+        for visitor in all_of_them:
             visitor.client.close()
         self._tell_soon()
-
-
-def _tame(_: object, __: object, element: Any) -> None:  # noqa: ANN401
-    """Sets up what the server adds to a pipeline once it knows how a client wants its packets."""
-    factory = element.get_factory()
-    name = factory.get_name() if factory is not None else ""
-    if name in ("appsink", "multiudpsink"):
-        # Pictures are sent as they come; a second clock would only add delay or drift.
-        element.set_property("sync", False)
-    elif name == "queue":
-        # In front of TCP and UDP where there are both: full of what stuck TCP clients do not
-        # take, it would stop the others.
-        element.set_property("leaky", 2)
-        element.set_property("max-size-buffers", 0)
-        element.set_property("max-size-bytes", _TCP_BYTES)
-
-
-def _is_stuck(visitor: Visitor, now_s: float) -> bool:
-    """Whether bytes wait for a client that has taken none for a while."""
-    connection = visitor.client.get_connection()
-    end = connection.get_write_socket() if connection is not None else None
-    if end is None or end.is_closed():
-        return False
-    progress = _progress(end.get_fd())
-    if progress is None:
-        return False
-    waiting, acked = progress
-    if not waiting or acked != visitor.acked:
-        visitor.acked, visitor.acked_s = acked, now_s
-    return now_s - visitor.acked_s > _STUCK_S
-
-
-def _progress(fd: int) -> tuple[int, int] | None:
-    """Bytes that wait to be taken by the other side of a connection, and that it took so far."""
-    try:
-        waiting = struct.unpack("i", fcntl.ioctl(fd, termios.TIOCOUTQ, b"\0" * 4))[0]
-        end = socket.socket(fileno=fd)
-        try:
-            info = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-        finally:
-            end.detach()
-        return waiting, struct.unpack_from("Q", info, _ACKED_AT)[0]
-    except (OSError, struct.error):
-        return None
 
 
 def main() -> int:

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +15,10 @@ from pathlib import Path
 import av
 import pytest
 
+from tests.edge.service_process import PATIENCE_S, Service, segments
+
 pytestmark = pytest.mark.models
 
-PATIENCE_S = 60.0
 DRAWN = "{kind: synthetic, width: 320, height: 192}"
 BASE = """
 camera: {camera}
@@ -29,85 +29,6 @@ outputs:
   events: {{path: {place}/events.jsonl}}
   status: {{folder: {place}}}
 """
-
-
-class Service:
-    """The program, and what it tells a service manager."""
-
-    def __init__(self, place: Path, text: str) -> None:
-        self.place = place
-        self.file = place / "camera.yaml"
-        self.file.write_text(text)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        address = place / "notify"
-        self._socket.bind(str(address))
-        self._socket.settimeout(0.2)
-        self.told: list[str] = []
-        environment = {
-            **os.environ,
-            "NOTIFY_SOCKET": str(address),
-            "WATCHDOG_USEC": "2000000",
-            # Locks go here: other tests, and other people's cameras, have their own.
-            "RUNTIME_DIRECTORY": str(place),
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "faceguard.edge.cli", "run", "-c", str(self.file)],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def until(self, condition: Callable[[], bool], what: str) -> None:
-        end_s = time.monotonic() + PATIENCE_S
-        while time.monotonic() < end_s:
-            self._listen()
-            if condition():
-                return
-            if self.process.poll() is not None:
-                break
-        raise AssertionError(f"{what}: not within {PATIENCE_S} s; {self.told}; {self.errors()}")
-
-    def until_told(self, word: str) -> None:
-        self.until(lambda: any(word in message for message in self.told), word)
-
-    def errors(self) -> str:
-        if self.process.poll() is None:
-            return ""
-        assert self.process.stderr is not None
-        return self.process.stderr.read()
-
-    def status(self) -> dict:
-        try:
-            return json.loads((self.place / "camera.json").read_text())
-        except FileNotFoundError:
-            return {}
-
-    def events(self) -> list[str]:
-        path = self.place / "events.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line)["kind"] for line in lines]
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        code = self.process.wait(PATIENCE_S)
-        self._listen()
-        return code
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        if self.process.stderr is not None:
-            self.process.stderr.close()
-        self._socket.close()
-
-    def _listen(self) -> None:
-        try:
-            while True:
-                self.told += self._socket.recv(4096).decode().splitlines()
-        except TimeoutError:
-            pass
 
 
 @pytest.fixture
@@ -123,10 +44,6 @@ def start(tmp_path: Path, engine_path) -> Iterator[Callable[..., Service]]:
     yield starting
     for service in services:
         service.close()
-
-
-def segments(place: Path) -> list[Path]:
-    return sorted((place / "recordings").rglob("*.mp4"))
 
 
 def frames_in(path: Path) -> int:

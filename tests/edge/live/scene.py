@@ -85,7 +85,8 @@ class Scene:
             return index
 
     def marks(self, index: int, size: tuple[int, int] = SIZE) -> list[Mark]:
-        """Where the watermarks are in a frame."""
+        """Where the watermarks are in a frame; one with odd sides was cut from one with even."""
+        size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
         side = max(8, self._face_px * size[0] // SIZE[0] // 8 * 8)
         wide, tall = size[0] - side - 8, size[1] - STRIP_ROWS - side - 12
         found = []
@@ -142,10 +143,12 @@ def layers(image: Image, mark: Mark) -> Iterator[Plane]:
 
 def number_of(luma: Plane) -> int | None:
     """The number that a picture bears, or None where it is covered, or a slate."""
-    block = luma.shape[1] // _BLOCKS
+    block = (luma.shape[1] + luma.shape[1] % 2) // _BLOCKS
     if block < 2 or luma.shape[0] < STRIP_ROWS:
         return None
     strip = luma[:STRIP_ROWS, : block * _BLOCKS].astype(np.float32)
+    # Of one with an odd width the last column was cut off.
+    strip = np.pad(strip, ((0, 0), (0, block * _BLOCKS - strip.shape[1])), mode="edge")
     upper, lower = (
         part.reshape(-1, _BLOCKS, block).mean(axis=(0, 2)) for part in np.split(strip, 2)
     )
@@ -243,7 +246,7 @@ class Truthful(Closing):
     def look(self, source: PixelSource) -> int | None:
         """The picture's number, read from its pixels as a detector gets them."""
         strip = Region(0, 0, source.width, STRIP_ROWS)
-        pixels = source.sample_bgr(strip, source.width // 2 * 2, STRIP_ROWS)
+        pixels = source.sample_bgr(strip, source.width, STRIP_ROWS)
         return number_of(np.asarray(pixels[..., 1]))
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av.error
@@ -26,6 +28,7 @@ from tests.edge.outputs.rtsp_video import (
     Pictures,
     Plain,
     Player,
+    Serving,
     basic,
     resident_mib,
     server_pid,
@@ -37,6 +40,17 @@ from tests.edge.outputs.waiting import open_files, until
 needs_gstreamer = pytest.mark.skipif(
     find_interpreter() is None, reason="no Python here has GStreamer's RTSP server"
 )
+
+
+@contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is killed at the end, frozen or not."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def idle(**settings: object) -> RtspServer:
@@ -136,38 +150,45 @@ for frame in av.open(sys.argv[1], options={"rtsp_transport": "tcp"}).decode(vide
 
 
 @needs_gstreamer
-def test_a_frozen_player_is_let_go_and_disturbs_nobody() -> None:
-    with serving(padding=60_000) as video, Player(video.address) as other:
+def test_frozen_players_are_let_go_and_disturb_nobody() -> None:
+    # One camera has another player over TCP, and the second one over UDP: different ways to block.
+    with (
+        serving(padding=60_000) as video,
+        Player(video.address) as other,
+        serving(padding=40_000) as second,
+        Plain(second.address) as stuck,
+    ):
         until(lambda: len(other.seen) > 20)
+        server = video.server._child.pid
         command = [sys.executable, "-c", _READER, video.address]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as frozen:
+        with started(command) as frozen:
             assert frozen.stdout is not None
             assert frozen.stdout.readline().strip() == str(SIZE[0]).encode()
             assert video.clients == 2
             os.kill(frozen.pid, signal.SIGSTOP)
-            before = resident_mib(server_pid())
+            before = resident_mib(server)
+            _over_udp_beside(stuck, second)
             until(lambda: video.clients == 1, within_s=40)
-            assert resident_mib(server_pid()) - before < 80
-            frozen.kill()
+            assert resident_mib(server) - before < 80
         count = len(other.seen)
         until(lambda: len(other.seen) > count + 20)
         assert other.lost() == 0
         assert video.dropped == 0
 
 
-@needs_gstreamer
-def test_players_over_udp_go_on_while_the_only_one_over_tcp_is_frozen() -> None:
-    with serving(padding=40_000) as video, Plain(video.address) as frozen:
-        frozen.play()
-        with Player(video.address, "udp") as other:
-            until(lambda: video.clients == 2 and other.seen)
-            until(lambda: video.clients == 1, within_s=40)
-            count = len(other.seen)
-            until(lambda: len(other.seen) > count + 50)
-            # A frozen one is let go after five seconds; nobody stood still for as long.
-            assert other.longest_pause_s < 3
-            assert other.error is None
-        assert frozen.is_cut()
+def _over_udp_beside(stuck: Plain, video: Serving) -> None:
+    stuck.play()
+    with Player(video.address, "udp") as player:
+        until(lambda: video.clients == 2 and player.seen)
+        until(lambda: video.clients == 1, within_s=40)
+        count = len(player.seen)
+        until(lambda: len(player.seen) > count + 50)
+        # A frozen one is let go after five seconds; nobody stood still for as long.
+        assert player.longest_pause_s < 3
+        with Player(video.address) as late:
+            until(lambda: len(late.seen) > 5)
+        assert player.error is None
+    until(stuck.is_cut)
 
 
 @needs_gstreamer
@@ -213,6 +234,24 @@ def test_a_server_that_hangs_holds_up_nothing_and_is_replaced() -> None:
         until(lambda: video.meters.value("output_up", output="rtsp") == 1)
         with Player(video.address) as player:
             until(lambda: len(player.seen) > 5)
+
+
+@needs_gstreamer
+def test_a_server_that_was_slow_for_a_moment_goes_on() -> None:
+    with serving(padding=200_000) as video, Player(video.address) as player:
+        until(lambda: len(player.seen) > 5)
+        first = server_pid()
+        os.kill(first, signal.SIGSTOP)
+        until(lambda: video.dropped > 20)
+        os.kill(first, signal.SIGCONT)
+        count = len(player.seen)
+        until(lambda: len(player.seen) > count + 50)
+        assert server_pid() == first
+        dropped = video.dropped
+        count = len(player.seen)
+        until(lambda: len(player.seen) > count + 20)
+        assert video.dropped == dropped
+        assert video.meters.value("output_failures_total", output="rtsp") == 0
 
 
 @needs_gstreamer
@@ -264,9 +303,7 @@ sys.stdin.read()
 @needs_gstreamer
 @pytest.mark.parametrize("hangs", [False, True])
 def test_a_server_goes_with_its_camera(hangs: bool) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", _CAMERA], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as camera:
+    with started([sys.executable, "-c", _CAMERA]) as camera:
         assert camera.stdout is not None
         assert camera.stdout.readline().startswith(b"rtsp://")
         (server,) = server_pids(camera.pid)
