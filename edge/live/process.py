@@ -291,7 +291,7 @@ class Process(Closing):
         if self._settings.budget().paused:
             return True
         health = self._settings.health()
-        if health.state is State.OPENING and self._last_out_ns == self._epoch_ns:
+        if health.state is State.OPENING and self._last_pts < 0:
             # At the start the first frame may well be here in a moment.
             return time.monotonic_ns() - self._epoch_ns > _FIRST_SLATE_NS
         return not health.gives_frames
