@@ -60,6 +60,11 @@ class LookAhead:
         while len(self._waiting) > self._frames:
             yield self._release()
 
+    @property
+    def oldest(self) -> Frame | None:
+        """The frame that will be let go next; None where none waits."""
+        return self._waiting[0].frame if self._waiting else None
+
     def retune(self, frames: int, masks: MaskSettings) -> None:
         """Changes the length of the wait and the masks, from the next frame on."""
         self._frames = frames

@@ -47,6 +47,8 @@ class Meters:
         output_up: By `output`, 1 while it works.
         output_failures: By `output`.
         output_dropped: Frames or packets that an output was too slow for, by `output`.
+        output_stuck_s: Seconds that an output has been in one piece of work, by `output`; worked
+            out whenever somebody reads it, since an output that hangs could not set it.
         output_clients: Who watches, by `output`.
         recorded_bytes: Bytes of video written.
         recordings_removed: Segments removed, by `cause`: "age", "size", "disk".
@@ -88,6 +90,9 @@ class Meters:
         self.output_failures = self._count("output_failures", "Failures of an output", "output")
         self.output_dropped = self._count(
             "output_dropped", "What an output was too slow for", "output"
+        )
+        self.output_stuck_s = self._gauge(
+            "output_stuck_seconds", "In one piece of work that does not end", "output"
         )
         self.output_clients = self._gauge("output_clients", "Who watches", "output")
         self.recorded_bytes = self._count("recorded_bytes", "Bytes of video written")

@@ -46,6 +46,8 @@ class TrackingSettings:
     reach: float = 1.2
 
 
+# Tracks outlast a gap of so many frames and no longer one: by then the scene is another.
+_LONGEST_GAP = 90
 # Up to this part of its size between two looks, a face is taken to move evenly.
 _STEADY = 0.25
 
@@ -113,6 +115,7 @@ class Tracker:
             every: Frames from one look of the detector to the next; tracks outlast the gap.
         """
         self.retune(settings or TrackingSettings(), keep_frames=keep_frames, every=every)
+        self._looked_at: int | None = None
         self._tracks: list[Track] = []
         self._count = 0
 
@@ -130,10 +133,8 @@ class Tracker:
         """Changes how tracks live from here on; see `__init__`. Those that there are stay."""
         self.settings = settings
         self._keep_frames = keep_frames
-        # One look past the gap, or a face that was seen once would be lost before the next look.
-        self._patience = max(settings.patience, every + 1)
-        longest = settings.coast_frames
-        self._longest_coast = max(longest, 2 * every + 1) if longest else 0
+        self._every = every
+        self._stretch(every)
 
     def update(self, index: int, found: Detections, *, oldest: int | None = None) -> None:
         """Takes in the detections of one frame.
@@ -144,6 +145,9 @@ class Tracker:
             oldest: Number of the oldest frame that `sightings` will still be asked for; None takes
                 the one that lies `keep_frames` back. Where frames were dropped it lies farther.
         """
+        if self._looked_at is not None:
+            self._stretch(index - self._looked_at)
+        self._looked_at = index
         far = index - self._keep_frames
         self._forget((far if oldest is None else min(far, oldest)) - 1)
         free = [t for t in self._tracks if index - t.seen[-1].frame <= self._coast(t)]
@@ -173,6 +177,15 @@ class Tracker:
             region, score = self._at(track, index)
             if region is not None:
                 yield Sighting(track.number, region, score)
+
+    def _stretch(self, gap: int) -> None:
+        """Makes tracks outlast the gap between looks, however many frames were dropped in it."""
+        # One look past the gap, or a face that was seen once would be lost before the next look;
+        # and two misses more where frames were dropped, as if these had been looked at.
+        most = self._every if gap <= self._every else 3 * min(gap, _LONGEST_GAP)
+        self._patience = max(self.settings.patience, most + 1)
+        longest = self.settings.coast_frames
+        self._longest_coast = max(longest, 2 * self._every + 1, most + 1) if longest else 0
 
     def _match(
         self, index: int, found: Detections, places: npt.NDArray[np.intp], free: list[Track]

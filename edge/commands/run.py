@@ -13,9 +13,10 @@ HELP = "Runs the camera: frames in, redacted video out."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.epilog = (
-        "Exit codes: 0 stopped, or the file came to its end; 2 the configuration is no good; "
-        "3 a model or package is missing; 5 a place cannot be written; 7 the detector failed for "
-        "too long; 10 another faceguard has this camera."
+        "Exit codes: 0 stopped, or the file came to its end; 1 the file cannot be read, or the "
+        "camera's driver hangs for good; 2 the configuration is no good; 3 a model or package is "
+        "missing; 5 the runtime folder cannot be written; 7 the detector failed for too long; "
+        "10 another faceguard has this camera."
     )
     parser.add_argument(
         "-c",

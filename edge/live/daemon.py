@@ -13,19 +13,20 @@ from pathlib import Path
 
 from faceguard.edge.budget import UNLIMITED, Budget
 from faceguard.edge.cameras.registry import describe, identity
+from faceguard.edge.cameras.timely import within
 from faceguard.edge.config.camera import FileCamera, SyntheticCamera
 from faceguard.edge.config.model import Config
 from faceguard.edge.config.secret import hide
 from faceguard.edge.events import Event
 from faceguard.edge.live.current import Current
-from faceguard.edge.live.detector import open_live_detector
+from faceguard.edge.live.detector import check_detector, open_live_detector
 from faceguard.edge.live.finder import LiveFinder
 from faceguard.edge.live.outputs import Outputs
 from faceguard.edge.live.rooms import Rooms
 from faceguard.edge.live.rounds import Rounds, Views
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.status import StatusFile
-from faceguard.edge.outputs.worker import told
+from faceguard.edge.service.telling import told
 from faceguard.edge.service import logs
 from faceguard.edge.service.instance import OneInstance
 from faceguard.edge.service.metrics_server import MetricsServer
@@ -35,13 +36,16 @@ from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.service.scrub import SCRUBBER
 from faceguard.edge.service.signals import Signal, Signals
 from faceguard.edge.service.temperatures import Thermometer
-from faceguard.engines.errors import CameraSilent, FaceguardError, InferenceError, UsageError
+from faceguard.edge.types import SafeFrame
+from faceguard.engines.errors import CameraSilent, FaceguardError, InferenceError
 
 _log = logging.getLogger(__name__)
 _ROUND_S = 1.0
 # systemd's own patience is longer; a person's at the keyboard is not.
 _END_WITHIN_S = 1.8
 _STUCK_S = 60.0
+_RELOAD_S = 5.0
+_DETECTOR_WITHIN_S = 60.0
 
 
 class Daemon:
@@ -55,7 +59,7 @@ class Daemon:
             path: The file that it came from, for reloading.
 
         Raises:
-            FaceguardError: The detector that it names is not known.
+            FaceguardError: The detector that it names is not known, or not on this machine.
         """
         self._current = Current(config, path)
         self._meters = Meters()
@@ -64,6 +68,7 @@ class Daemon:
         self._pulse = Pulse(self._notifier)
         self._is_ready = False
         self._hanging: list[str] = []
+        check_detector(config.detector)
 
     @property
     def hanging(self) -> list[str]:
@@ -118,7 +123,7 @@ class Daemon:
                 lambda: current.config,
                 meters,
                 quiet,
-                rate=lambda: self._rooms.health.rate,
+                rate=self._camera_rate,
                 on_event=self._happened,
                 wait=_waits(config),
             )
@@ -133,7 +138,9 @@ class Daemon:
                 budget=self._budget,
                 beat=self._beat,
                 on_event=self._happened,
+                on_face=self._seen,
                 on_end=self._signals.wake,
+                is_patient=_waits(config),
             )
         )
         if config.metrics is not None:
@@ -159,10 +166,16 @@ class Daemon:
             self._happened,
         )
         self._outputs.start()
-        self._rooms.start()
 
     def _look_after(self) -> None:
-        """Waits for the end, looking around once a second."""
+        """Waits for the end, looking around once a second.
+
+        Raises:
+            FaceguardError: What ended the rooms.
+        """
+        if _waits(self._current.config) and not self._detector_comes():
+            return
+        self._rooms.start()
         next_round_s = time.monotonic() + _ROUND_S
         while not self._rooms.ended:
             signal = self._signals.wait(next_round_s - time.monotonic())
@@ -173,12 +186,25 @@ class Daemon:
             if time.monotonic() >= next_round_s:
                 next_round_s = time.monotonic() + _ROUND_S
                 self._round()
+        error = self._rooms.error
+        if isinstance(error, FaceguardError):
+            raise error
+        if error is not None:
+            raise FaceguardError(f"the camera's rooms broke down: {told(error)}") from error
+
+    def _detector_comes(self) -> bool:
+        """Waits for the detector, which a file does not lose frames for; False for a stop."""
+        until_s = time.monotonic() + _DETECTOR_WITHIN_S
+        while not self._finder.wait(0.05) and time.monotonic() < until_s:
+            if self._signals.wait(0.0) in (Signal.STOP, Signal.INTERRUPT):
+                return False
+        return True
 
     def _round(self) -> None:
         try:
             self._rounds.go()
             self._quiet.over("round")
-        except (FaceguardError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - looking around must not end the camera
             self._quiet.say(_log, logging.ERROR, "round", told(error))
         if self._rooms.stuck_s > _STUCK_S:
             raise CameraSilent(
@@ -194,21 +220,22 @@ class Daemon:
 
     def _reload(self) -> None:
         """Takes in the file as it is now; a bad one is refused and the old one stays."""
-        self._notifier.reloading()
+        if self._is_ready:
+            self._notifier.reloading()
         try:
-            changes = self._current.reload()
-        except UsageError as error:
+            # A disk that hangs must not hold up the watchdog.
+            changes = within(_RELOAD_S, "reload", self._current.reload)
+            self._finder.tune(self._current.scores.keep)
+            self._rooms.retune()
+            logs.set_up(self._current.config.log, camera=self._current.config.name)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the camera goes on as it was
             self._meters.reloads.labels("refused").inc()
-            for line in str(error).splitlines():
+            lines = str(error) if isinstance(error, FaceguardError) else told(error)
+            for line in lines.splitlines():
                 _log.error("not reloaded: %s", line)
             self._happened(Event("reload-refused"))
         else:
             self._meters.reloads.labels("taken").inc()
-            self._finder.tune(self._current.scores.keep)
-            self._rooms.retune()
-            logs.set_up(self._current.config.log, camera=self._current.config.name)
-            changed = ", ".join(changes.live) or "nothing changed"
-            _log.info("reloaded: %s", changed)
             if changes.restart:
                 _log.warning("only after a restart: %s", ", ".join(changes.restart))
             self._happened(
@@ -217,7 +244,8 @@ class Daemon:
                     {"changed": ", ".join(changes.live), "restart": ", ".join(changes.restart)},
                 )
             )
-        self._notifier.ready()
+        if self._is_ready:
+            self._notifier.ready()
 
     def _end(self) -> None:
         """Ends the rooms and then the outputs, so that what is in them gets out."""
@@ -226,6 +254,9 @@ class Daemon:
         self._happened(Event("stopping"))
         self._hanging += self._rooms.finish(until_s)
         self._hanging += self._outputs.finish(until_s)
+        self._finder.close()
+        if self._finder.hangs:
+            self._hanging.append("detector")
         for name in self._hanging:
             _log.warning("%s does not end and is left behind", name)
         _log.info("%s: stopped", self._current.config.name)
@@ -238,10 +269,24 @@ class Daemon:
             self._notifier.ready()
             _log.info("the first frame is out")
 
+    def _seen(self, event: Event, safe: SafeFrame | None) -> None:
+        """Something to tell of faces, or of frames covered whole; called by the deliver room."""
+        self._outputs.tell(event, safe)
+        if event.kind == "covered-whole":
+            cause = event.fields.get("cause")
+            self._quiet.say(_log, logging.WARNING, f"covered {cause}", f"covered whole: {cause}")
+
     def _happened(self, event: Event) -> None:
         """Something to tell; called from any thread."""
         self._outputs.tell(event)
         logs.log_event(event)
+
+    def _camera_rate(self) -> float | None:
+        """What the camera names, else what came over the last seconds."""
+        health = self._rooms.health
+        if health.info is not None and health.info.rate is not None:
+            return float(health.info.rate)
+        return health.rate
 
     def _budget(self) -> Budget:
         return UNLIMITED

@@ -11,7 +11,7 @@ from typing import Protocol
 from faceguard.edge.events import Event
 from faceguard.edge.live.presence import Presence
 from faceguard.edge.meters import Meters
-from faceguard.edge.outputs.worker import told
+from faceguard.edge.service.telling import told
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.slot import Slot
 from faceguard.edge.types import SafeFrame
@@ -28,7 +28,11 @@ class FrameSink(Protocol):
 
 
 class Deliver:
-    """Takes safe frames and offers them round."""
+    """Takes safe frames and offers them round.
+
+    Attributes:
+        error: What ended the rooms before this one, where that was no proper end.
+    """
 
     def __init__(
         self,
@@ -38,7 +42,7 @@ class Deliver:
         quiet: Quiet,
         *,
         beat: Callable[[], None],
-        on_event: Callable[[Event, SafeFrame], None],
+        on_event: Callable[[Event, SafeFrame | None], None],
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         """Sets the room up; `start` lets it work.
@@ -49,7 +53,8 @@ class Deliver:
             meters: Where things are counted.
             quiet: Who logs.
             beat: Called after each frame that went out, slates too: the watchdog's food.
-            on_event: Called with what happens to faces, and the frame in which it was seen.
+            on_event: Called with what happens to faces, and the frame in which it was seen; None at
+                the end, when all leave.
             on_end: Called after the last frame.
         """
         self._safe = safe
@@ -61,6 +66,7 @@ class Deliver:
         self._on_end = on_end
         self._presence = Presence()
         self._is_over = False
+        self.error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="deliver", daemon=True)
 
     def start(self) -> None:
@@ -91,13 +97,16 @@ class Deliver:
                     self._try("offer", sink.offer, safe)
                 self._try("beat", self._beat)
                 self._try("tell", self._tell, safe)
-                self._count(safe, begun_ns)
+                self._try("count", self._count, safe, begun_ns)
                 del safe  # or its memory would be held while we wait for the next
+        except Exception as error:  # noqa: BLE001 - whoever looks after the rooms raises it
+            self.error = error
         finally:
+            self._try("tell", self._all_leave)
             self._is_over = True
             self._on_end()
 
-    def _try(self, what: str, work: Callable[..., None], *given: SafeFrame) -> None:
+    def _try(self, what: str, work: Callable[..., None], *given: object) -> None:
         """Does one thing that must not keep the others from being done."""
         try:
             work(*given)
@@ -108,11 +117,17 @@ class Deliver:
         for event in self._presence.see(safe):
             self._on_event(event, safe)
 
+    def _all_leave(self) -> None:
+        self._meters.tracks_now.set(0)
+        for event in self._presence.end():
+            self._on_event(event, None)
+
     def _count(self, safe: SafeFrame, begun_ns: int) -> None:
         now_ns = time.monotonic_ns()
         self._meters.stage_s.labels("deliver").observe((now_ns - begun_ns) / 1e9)
-        if safe.session == 0:
-            return  # a slate
+        if safe.session == 0:  # a slate
+            self._meters.tracks_now.set(0)
+            return
         self._meters.frames_out.inc()
         self._meters.latency_s.observe((now_ns - safe.captured_ns) / 1e9)
         self._meters.tracks_now.set(len(safe.cover.masks))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from importlib.util import find_spec
 
 from faceguard.edge.config.faces import DetectorConfig
 from faceguard.edge.engine_choice import EngineChoice, Words
 from faceguard.engines.catalogue import Catalogue, Entry, read_catalogue
 from faceguard.engines.detectors import Detector, open_detector
 from faceguard.engines.engine_store import stored_engines
-from faceguard.engines.errors import FaceguardError
+from faceguard.engines.errors import FaceguardError, MissingPackage
 from faceguard.engines.machine import read_machine
+from faceguard.engines.store import find_graph
 
 _WORDS = Words("detector.engine", "detector.long_side_px", "detector.model")
 # What runs on the CPU is no faster than the plain graph, which is the reference for all.
@@ -29,6 +31,24 @@ def detector_entry(config: DetectorConfig, catalogue: Catalogue | None = None) -
     choice = _named(config)
     name = choice.detector(config.model) if choice else config.model
     return catalogue.entry(name or catalogue.default)
+
+
+def check_detector(config: DetectorConfig) -> None:
+    """Looks whether there is a detector at all, before a camera is opened for it.
+
+    Raises:
+        ModelMissing: The model was not pulled.
+        ModelCorrupt: Its file is damaged.
+        MissingPackage: What runs it is not installed.
+    """
+    if _named(config) is not None:
+        return
+    # `auto` falls back on the CPU, so the model and what runs it there must be here in any case.
+    find_graph(detector_entry(config).name)
+    if find_spec("onnxruntime") is None:
+        raise MissingPackage(
+            "the Python package onnxruntime is missing; run: pip install 'faceguard-edge[cpu]'"
+        )
 
 
 def open_live_detector(config: DetectorConfig, keep: float) -> Detector:

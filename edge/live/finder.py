@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from faceguard.edge.meters import Meters
-from faceguard.edge.outputs.worker import told
+from faceguard.edge.service.telling import told
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.verdict import NotReady
 from faceguard.engines.closing import Closing
@@ -23,12 +23,17 @@ from faceguard.engines.types import Detections, PixelSource
 _log = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
+_CLOSE_S = 0.2
 # A detector that worked for so long starts with a clean slate.
 _LASTED_S = 60.0
 
 
 class LiveFinder(Closing):
-    """A `FaceFinder` that mends itself; `detect` is called from one thread."""
+    """A `FaceFinder` that mends itself; `detect` is called from one thread.
+
+    Attributes:
+        hangs: After `close`: whether something was left behind.
+    """
 
     def __init__(
         self,
@@ -48,15 +53,28 @@ class LiveFinder(Closing):
         """
         self._open = open_detector
         self._keep = keep
+        self.hangs = False
         self._meters = meters
         self._quiet = quiet
         self._detector: Detector | None = None
         self._closing = threading.Event()
         self._wanted = threading.Event()
         self._wanted.set()
+        self._opened = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._keep_open, name="open detector", daemon=True)
         self._thread.start()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Waits until it may be asked for the first time.
+
+        Args:
+            timeout_s: How long at most.
+
+        Returns:
+            Whether it may.
+        """
+        return self._opened.wait(timeout_s)
 
     @property
     def ready(self) -> bool:
@@ -65,10 +83,10 @@ class LiveFinder(Closing):
 
     def tune(self, keep: float) -> None:
         """Changes the lowest score that is given out, from the next picture on."""
-        self._keep = keep
-        detector = self._detector
-        if detector is not None:
-            detector.score = keep
+        with self._lock:
+            self._keep = keep
+            if self._detector is not None:
+                self._detector.score = keep
 
     def detect(self, source: PixelSource) -> Detections:
         """Faces in a picture.
@@ -90,17 +108,19 @@ class LiveFinder(Closing):
         """Frees the detector, as soon as nobody is in it."""
         self._closing.set()
         self._wanted.set()
-        self._thread.join(0.5)
+        self._thread.join(_CLOSE_S)
         with self._lock:
             detector, self._detector = self._detector, None
-        if detector is not None:
-            detector.close()
+        # An inference that hangs may hold what closing needs.
+        closer = threading.Thread(target=_closed, args=(detector,), name="close", daemon=True)
+        closer.start()
+        closer.join(_CLOSE_S)
+        self.hangs = self._thread.is_alive() or closer.is_alive()
 
     def _give_up(self, detector: Detector) -> None:
         with self._lock:
             self._detector = None
-        with suppress(Exception):  # what is broken may not even close
-            detector.close()
+        _closed(detector)
         self._meters.detector_reopened.inc()
         self._wanted.set()
 
@@ -132,4 +152,13 @@ class LiveFinder(Closing):
                 if self._closing.is_set():
                     detector.close()
                     return
+                # It may have changed while this one was being opened.
+                detector.score = self._keep
                 self._detector = detector
+            self._opened.set()
+
+
+def _closed(detector: Detector | None) -> None:
+    if detector is not None:
+        with suppress(Exception):  # what is broken may not even close
+            detector.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from faceguard.edge.config.model import Config
@@ -59,7 +58,7 @@ class Outputs(Closing):
         self._events: Worker[Event] | None = None
         self._snapshots: Worker[tuple[SafeFrame, Event]] | None = None
         self.encoder: Encoder | None = None
-        self.addresses: dict[str, str] = {}
+        self._is_finished = False
         name = config().name
         if asked.recordings is not None or asked.rtsp is not None:
             self.encoder = Encoder(config().encoder, meters, quiet, rate=rate, wait=wait)
@@ -157,6 +156,7 @@ class Outputs(Closing):
         first = [self.encoder] if self.encoder is not None else []
         last = [self._events] if self._events is not None else []
         rest = [worker for worker in self._all() if worker not in (*first, *last)]
+        self._is_finished = True
         hanging: list[str] = []
         for group, part in ((first, 0.4), (rest, 0.8), (last, 1.0)):
             for worker in group:
@@ -170,7 +170,7 @@ class Outputs(Closing):
 
     def close(self) -> None:
         """Ends what still runs."""
-        with suppress(RuntimeError):  # never started
+        if not self._is_finished:
             self.finish(time.monotonic() + 1.0)
 
     def _tellers(self) -> list[Worker[Any]]:

@@ -13,15 +13,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 from faceguard.edge.budget import Budget
 from faceguard.edge.change import Change
 from faceguard.edge.live.health import Health, State
 from faceguard.edge.live.slate import USUAL_KIND, Slate
+from faceguard.edge.live.timeline import TIME_BASE
 from faceguard.edge.lookahead import LookAhead
 from faceguard.edge.meters import Meters
-from faceguard.edge.outputs.worker import told
+from faceguard.edge.service.telling import told
 from faceguard.edge.pipeline import Plan
 from faceguard.edge.pool import POOLED_FORMATS, ImagePool, PoolEmpty
 from faceguard.edge.redact import redact
@@ -33,9 +33,9 @@ from faceguard.edge.verdict import Blind, Judge
 from faceguard.engines.closing import Closing
 from faceguard.engines.types import Detections
 
-TIME_BASE = Fraction(1, 90000)
 _SLATE_EVERY_NS = 200_000_000
 _FIRST_SLATE_NS = 2_000_000_000
+_LONGEST_PAUSE_NS = 1_000_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -96,6 +96,8 @@ class Process(Closing):
         self._line: _Line | None = None
         self._kind = USUAL_KIND
         self._last_pts = -1
+        # So that the first slate comes when the first frame is late.
+        self._last_out_ns = epoch_ns + _FIRST_SLATE_NS - _LONGEST_PAUSE_NS
         self._last_index = -1
         # What a session's times are moved by, since slates took the place that they would have had.
         self._session = 0
@@ -138,6 +140,7 @@ class Process(Closing):
         return 0.0 if since_ns is None else (time.monotonic_ns() - since_ns) / 1e9
 
     def _work(self) -> None:
+        error: BaseException | None = None
         try:
             while True:
                 frame = self._taken.take(_SLATE_EVERY_NS / 1e9)
@@ -148,17 +151,20 @@ class Process(Closing):
                         self._blind_since_ns += _SLATE_EVERY_NS
                     self._flush()
                     self._show_slate()
+                if time.monotonic_ns() - self._last_out_ns > _LONGEST_PAUSE_NS:
+                    # Slow frames that wait long for those after them: life must be seen meanwhile.
+                    self._show_slate()
                 del frame  # or its memory would be held while we wait for the next
         except Closed:
             pass
-        except BaseException as error:  # noqa: BLE001 - the outputs must be told of the end
-            self._quiet.say(_log, logging.CRITICAL, "process", f"processing ended: {told(error)}")
+        except BaseException as problem:  # noqa: BLE001 - the outputs must be told of the end
+            error = problem
         try:
             with suppress(Closed):
                 self._flush()
         finally:
             self._taken.abandon()
-            self._safe.close()
+            self._safe.close(error)
 
     def _frame(self, frame: Frame) -> None:
         try:
@@ -231,6 +237,7 @@ class Process(Closing):
     def _out(self, safe: SafeFrame) -> None:
         self._last_pts = safe.pts
         self._last_index = max(self._last_index, safe.index)
+        self._last_out_ns = time.monotonic_ns()
         self._safe.put(safe)
 
     def _lost_track(self, frame: Frame, line: _Line, error: Exception) -> None:
@@ -304,7 +311,7 @@ class Process(Closing):
                 self._settings.budget(),
                 self._kind,
                 index=self._last_index,
-                pts=max(self._last_pts + 1, self._pts(now_ns)),
+                pts=self._slate_pts(now_ns),
                 now_ns=now_ns,
             )
         except Exception as error:  # noqa: BLE001 - a missing slate must not end the camera
@@ -312,6 +319,15 @@ class Process(Closing):
             return
         self._meters.slates.inc()
         self._out(safe)
+
+    def _slate_pts(self, now_ns: int) -> int:
+        """The time for a slate: now, but before the frames that still wait."""
+        line = self._line
+        oldest = None if line is None else line.delay.oldest
+        pts = self._pts(now_ns)
+        if oldest is not None:
+            pts = min(pts, oldest.pts + self._shift - 1)
+        return max(self._last_pts + 1, pts)
 
     def _after_the_last(self, frame: Frame) -> Frame:
         """The frame with a time after all that went out; frames of a session keep their distances.

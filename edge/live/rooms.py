@@ -48,7 +48,9 @@ class Rooms(Closing):
         budget: Callable[[], Budget],
         beat: Callable[[], None],
         on_event: Callable[[Event], None],
+        on_face: Callable[[Event, SafeFrame | None], None] | None = None,
         on_end: Callable[[], None] = lambda: None,
+        is_patient: bool = False,
         open_with: Callable[[], Camera] | None = None,
     ) -> None:
         """Sets them up; `start` lets frames in.
@@ -62,7 +64,10 @@ class Rooms(Closing):
             budget: What may be spent.
             beat: Called after each frame that went out.
             on_event: Takes what there is to tell of the camera.
+            on_face: Takes what there is to tell of faces and covers, and the frame it was seen in;
+                None leaves it to the outputs.
             on_end: Called after the last frame went out.
+            is_patient: Whether the detector may take as long as for `faceguard redact`: for files.
             open_with: Opens the camera; None takes the one of the configuration.
         """
         self._current = current
@@ -70,7 +75,9 @@ class Rooms(Closing):
         is_csi = isinstance(current.config.camera, CsiCamera)
         taken: Slot[Frame] = Slot(_BETWEEN_ROOMS)
         safe: Slot[SafeFrame] = Slot(_BETWEEN_ROOMS)
-        self._judge = Judge(finder, current.config.detector.timeout_ms / 1000)
+        self._is_patient = is_patient
+        self._judge = Judge(finder)
+        self.retune()
         self._capture = Capture(
             open_with or self._open_camera,
             lambda: current.config.supervision,
@@ -99,7 +106,7 @@ class Rooms(Closing):
             meters,
             quiet,
             beat=beat,
-            on_event=outputs.tell,
+            on_event=on_face or outputs.tell,
             on_end=on_end,
         )
 
@@ -124,6 +131,11 @@ class Rooms(Closing):
         return self._capture.stuck_s
 
     @property
+    def error(self) -> Exception | None:
+        """What ended them, where it was neither the end of a file nor a stop."""
+        return self._deliver.error
+
+    @property
     def ended(self) -> bool:
         """Whether the last frame went out, and no more will come."""
         return self._deliver.ended
@@ -136,7 +148,9 @@ class Rooms(Closing):
 
     def retune(self) -> None:
         """Takes in what a reload changed and is not asked for at each frame."""
-        self._judge.timeout_s = self._current.config.detector.timeout_ms / 1000
+        timeout_s = self._current.config.detector.timeout_ms / 1000
+        # Nothing hurries a file.
+        self._judge.timeout_s = max(timeout_s, Judge.timeout_s) if self._is_patient else timeout_s
 
     def finish(self, until_s: float) -> list[str]:
         """Lets no more frames in, and those that are there out.

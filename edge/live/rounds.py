@@ -75,6 +75,8 @@ class Rounds:
         self._status = status
         self._on_event = on_event
         self._figures = Figures(meters)
+        # Read once: an update of the package must not be felt by what runs.
+        self._version = version("faceguard-edge")
         self._started_ns = time.monotonic_ns()
         self._started = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self._last_out: tuple[int, float] | None = None
@@ -134,7 +136,7 @@ class Rounds:
         }
         return {
             "pid": os.getpid(),
-            "version": version("faceguard-edge"),
+            "version": self._version,
             "name": self._name,
             "started": self._started,
             "written": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),

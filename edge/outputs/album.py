@@ -1,26 +1,25 @@
 """Where snapshots lie: FOLDER/NAME/YYYY-MM-DD/HH-MM-SS-appears-TRACK.jpg, times in UTC.
 
-Nothing but files of these names is ever removed, and no link below FOLDER/NAME is followed.
+Nothing but files of these names is ever removed, and no link is followed: neither NAME nor below.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
-from faceguard.edge.atomic import Staged, one_line
+from faceguard.edge.atomic import one_line
+from faceguard.edge.outputs.place import BLOCK, Place, files, is_there, put
 from faceguard.edge.outputs.steady_clock import CLOCK_SET_S
-from faceguard.engines.errors import OutputError, OutputExists
+from faceguard.engines.errors import OutputError
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _NAME = r"\d\d-\d\d-\d\d-(?:appears|leaves)-\d+(?:-\d+)?"
 _PICTURE = re.compile(rf"{_NAME}\.jpg")
 _LEFT_OVER = re.compile(rf"\.{_NAME}\.\d+-[0-9a-f]{{8}}\.part\.jpg")
-_FILE_MODE, _FOLDER_MODE = 0o640, 0o750
 _MOST_OF_A_NAME = 99
 DAY_S = 86_400.0
 
@@ -42,16 +41,18 @@ class Album:
         Raises:
             OutputError: It cannot be made or read.
         """
-        self._place = folder / name
+        self._folder = folder
+        self._name = name
+        self.total = 0
         try:
-            self._place.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
-            for _, handle in self._days():
-                for found in _names(handle, _LEFT_OVER):
-                    os.unlink(found, dir_fd=handle)
+            with self._opened() as place:
+                for _, handle in place.days(_DAY):
+                    for found in _names(handle, _LEFT_OVER):
+                        os.unlink(found, dir_fd=handle)
             self.look()
         except OSError as error:
             raise OutputError(
-                f"{one_line(self._place)}: snapshots cannot go there: {error.strerror}; "
+                f"{one_line(folder / name)}: snapshots cannot go there: {error.strerror}; "
                 "mend its rights, or name another folder in outputs.snapshots.folder"
             ) from error
 
@@ -74,22 +75,19 @@ class Album:
             when = datetime.fromtimestamp(max(0.0, wall_s), timezone.utc)
         except (ValueError, OverflowError, OSError):
             when = datetime.fromtimestamp(0, timezone.utc)
-        day = self._place / when.strftime("%Y-%m-%d")
+        day = when.strftime("%Y-%m-%d")
+        path = self._folder / self._name / day
         try:
-            day.mkdir(_FOLDER_MODE, exist_ok=True)
+            with self._opened() as place, place.day(day, make=True) as handle:
+                name = self._put(handle, f"{when:%H-%M-%S}-{what}-{track}", jpeg)
         except OSError as error:
-            raise OutputError(f"{one_line(day)}: cannot be made: {error.strerror}") from error
-        stem = f"{when:%H-%M-%S}-{what}-{track}"
-        for number in range(1, _MOST_OF_A_NAME + 1):
-            path = day / (f"{stem}.jpg" if number == 1 else f"{stem}-{number}.jpg")
-            with suppress(OutputExists), Staged(path, force=False) as staged:
-                with staged.told():
-                    staged.part.chmod(_FILE_MODE)
-                    staged.part.write_bytes(jpeg)
-                staged.commit()
-                self.total += path.stat().st_blocks * 512
-                return path
-        raise OutputError(f"{one_line(day)}: there are too many snapshots of this second")
+            raise OutputError(
+                f"{one_line(path)}: no snapshot can be written: {error.strerror}; free some of "
+                "the disk or mend its rights; links are not followed"
+            ) from error
+        if name is None:
+            raise OutputError(f"{one_line(path)}: there are too many snapshots of this second")
+        return path / name
 
     def look(self) -> None:
         """Adds up what is there.
@@ -97,10 +95,11 @@ class Album:
         Raises:
             OSError: It cannot be read.
         """
-        self.total = 0
-        for _, handle in self._days():
-            for name in _names(handle, _PICTURE):
-                self.total += _size(name, handle)
+        total = 0
+        with self._opened() as place:
+            for _, handle in place.days(_DAY):
+                total += sum(_size(name, handle) for name in _names(handle, _PICTURE))
+        self.total = total
 
     def remove_older(self, before_s: float) -> int:
         """Removes what was taken before a moment, as the names tell.
@@ -117,16 +116,17 @@ class Album:
             OSError: One cannot be removed.
         """
         gone = 0
-        for day, handle in self._days():
-            began_s = _moment(day, "00-00-00")
-            if began_s is None or began_s >= before_s:
-                continue
-            for name in _names(handle, _PICTURE):
-                taken_s = _moment(day, name[:8])
-                if taken_s is not None and CLOCK_SET_S <= taken_s < before_s:
-                    self._remove(name, handle)
-                    gone += 1
-            self._clear(day)
+        with self._opened() as place:
+            for day, handle in place.days(_DAY):
+                began_s = _moment(day, "00-00-00")
+                if began_s is None or began_s >= before_s:
+                    continue
+                for name in _names(handle, _PICTURE):
+                    taken_s = _moment(day, name[:8])
+                    if taken_s is not None and CLOCK_SET_S <= taken_s < before_s:
+                        self._remove(name, handle)
+                        gone += 1
+                place.clear(day)
         return gone
 
     def remove_beyond(self, most_bytes: float) -> int:
@@ -141,14 +141,29 @@ class Album:
         gone = 0
         if self.total <= most_bytes:
             return gone
-        for day, handle in self._days():
-            for name in _names(handle, _PICTURE):
-                if self.total <= most_bytes:
-                    return gone
-                self._remove(name, handle)
-                gone += 1
-            self._clear(day)
+        with self._opened() as place:
+            for day, handle in place.days(_DAY):
+                for name in _names(handle, _PICTURE):
+                    if self.total <= most_bytes:
+                        return gone
+                    self._remove(name, handle)
+                    gone += 1
+                place.clear(day)
         return gone
+
+    def _opened(self) -> Place:
+        """The folder, for one piece of work; held for good, no disk on it could be taken out."""
+        return Place(self._folder, self._name)
+
+    def _put(self, handle: int, stem: str, jpeg: bytes) -> str | None:
+        """Puts a picture under the first name that is free; None where too many are taken."""
+        for number in range(1, _MOST_OF_A_NAME + 1):
+            name = f"{stem}.jpg" if number == 1 else f"{stem}-{number}.jpg"
+            if not is_there(handle, name):
+                with suppress(FileExistsError):
+                    self.total += put(handle, name, jpeg)
+                    return name
+        return None
 
     def _remove(self, name: str, handle: int) -> None:
         size = _size(name, handle)
@@ -156,48 +171,15 @@ class Album:
             os.unlink(name, dir_fd=handle)
         self.total = max(0, self.total - size)
 
-    def _clear(self, day: str) -> None:
-        """Removes a day's folder, if nothing is left in it."""
-        with suppress(OSError):
-            (self._place / day).rmdir()
-
-    def _days(self) -> Iterator[tuple[str, int]]:
-        """Folders of days, the oldest first, with a handle each that is closed afterwards."""
-        with os.scandir(self._place) as entries:
-            days = sorted(entry.name for entry in entries if _DAY.fullmatch(entry.name))
-        for day in days:
-            # A link, a file, or gone by now: none of ours.
-            with suppress(NotADirectoryError, FileNotFoundError), _opened(self._place / day) as on:
-                yield day, on
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError as error:
-        if folder.is_symlink():
-            raise NotADirectoryError from error
-        raise
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
 
 def _names(handle: int, wanted: re.Pattern[str]) -> list[str]:
     """Names of plain files in an open folder, sorted by the time in them."""
-    with os.scandir(handle) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if wanted.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
-        )
+    return sorted(entry.name for entry in files(handle) if wanted.fullmatch(entry.name))
 
 
 def _size(name: str, handle: int) -> int:
     try:
-        return os.stat(name, dir_fd=handle, follow_symlinks=False).st_blocks * 512
+        return os.stat(name, dir_fd=handle, follow_symlinks=False).st_blocks * BLOCK
     except FileNotFoundError:
         return 0
 

@@ -63,7 +63,7 @@ class Encoder(Worker[SafeFrame]):
         self._last_pts: int | None = None
         self._keyframe_pts = 0
         # What a packet must say that libx264 does not carry: time of capture and duration, by pts.
-        self._inside: dict[int, tuple[int, int]] = {}
+        self._on_the_way: dict[int, tuple[int, int]] = {}
         self._encode_s = meters.stage_s.labels("encode")
 
     def add_sink(self, sink: PacketSink) -> None:
@@ -88,7 +88,7 @@ class Encoder(Worker[SafeFrame]):
         stream = self._stream_for(thing)
         pts = self._pts(thing)
         duration = round(thing.duration * thing.time_base * CLOCK)
-        self._inside[pts] = (thing.captured_ns, duration)
+        self._on_the_way[pts] = (thing.captured_ns, duration)
         keyframe = self._is_due(pts, first=stream.is_new)
         coded = list(stream.encode(thing.image, pts, keyframe=keyframe))
         self._encode_s.observe(time.monotonic() - began_s)
@@ -103,7 +103,7 @@ class Encoder(Worker[SafeFrame]):
         stream, self._stream = self._stream, None
         if stream is not None and not broken:
             self._give(stream.rest(), stream.format)
-        self._inside.clear()
+        self._on_the_way.clear()
 
     def _stream_for(self, frame: SafeFrame) -> H264:
         if self._stream is not None and self._stream.fits(frame.image):
@@ -139,7 +139,7 @@ class Encoder(Worker[SafeFrame]):
 
     def _give(self, coded: Iterable[Coded], form: StreamFormat) -> None:
         for data, pts, keyframe in coded:
-            captured_ns, duration = self._inside.pop(pts, (0, 0))
+            captured_ns, duration = self._on_the_way.pop(pts, (0, 0))
             packet = SafePacket(data, pts, duration, keyframe, captured_ns, form, self._packets)
             self._packets += 1
             if captured_ns:

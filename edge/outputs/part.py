@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from typing_extensions import Self
 
-FILE_MODE = 0o640
-BLOCK = 512  # bytes, the unit of st_blocks on any file system
+from faceguard.edge.outputs.place import BLOCK, FILE_MODE, is_there, sync_folder
+
 # What a write says when there is no more space.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED, _OPEN = ".mp4", ".part.mp4"
@@ -124,7 +124,7 @@ class Part:
                 return None
             os.fsync(self._file)
             stem = self._name.removesuffix(_OPEN)
-            if _is_there(self._folder, stem + _CLOSED):
+            if is_there(self._folder, stem + _CLOSED):
                 stem = _free_stem(self._folder, stem[:8])
             name = stem + _CLOSED
             os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
@@ -159,23 +159,9 @@ def whole_bytes(file: int) -> int:
     return whole
 
 
-def sync_folder(handle: int) -> None:
-    """Puts a folder's names on disk, where its file system can."""
-    with suppress(OSError):  # some network file systems cannot
-        os.fsync(handle)
-
-
 def _free_stem(folder: int, moment: str) -> str:
     stem, number = moment, 1
-    while _is_there(folder, stem + _CLOSED) or _is_there(folder, stem + _OPEN):
+    while is_there(folder, stem + _CLOSED) or is_there(folder, stem + _OPEN):
         number += 1
         stem = f"{moment}-{number}"
     return stem
-
-
-def _is_there(folder: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True

@@ -2,6 +2,10 @@
 
 The oldest go first. The newest finished segment never goes for size or space, so that a disk that
 holds hardly more than one segment does not lose all of it again and again.
+
+A board without a clock of its own starts with some time of the past and is set right by the
+network later. So what this run has written is newer than all that it found, in the order in which
+it was written, and when the clock is set, the times of these segments are set with it.
 """
 
 from __future__ import annotations
@@ -10,21 +14,19 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from faceguard.edge.config.outputs import RecordingsOutput
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.disk import Shelf
 from faceguard.edge.outputs.part import Kept
+from faceguard.edge.outputs.steady_clock import CLOCK_SET_S, JUMP_S, SteadyClock, since_boot_s
 from faceguard.edge.service.quiet import Quiet
 
 _log = logging.getLogger(__name__)
 _DAY_S = 86_400.0
 _MOST_AT_ONCE = 8  # removals in a row, so that packets do not wait long
 _LOOK_AGAIN_S = 600.0  # others may have removed or added some
-# Before 2024 a clock was not set yet.
-CLOCK_SET_S = 1_704_067_200.0
-# After a jump of the clock, nobody's age is judged for a while: it may jump back.
-_JUMP_S, _SETTLE_S = 60.0, 600.0
 
 
 class Retention:
@@ -37,7 +39,7 @@ class Retention:
         quiet: Quiet,
         *,
         wall_s: Callable[[], float] = time.time,
-        clock_s: Callable[[], float] = time.monotonic,
+        clock_s: Callable[[], float] = since_boot_s,
     ) -> None:
         """Looks at what is there.
 
@@ -53,8 +55,9 @@ class Retention:
         self._quiet = quiet
         self._wall_s = wall_s
         self._clock_s = clock_s
-        self._offset_s = wall_s() - clock_s()
-        self._settled_s = clock_s()
+        self._steady = SteadyClock(wall_s=wall_s, clock_s=clock_s)
+        # When each of this run was written, by the clock as it goes now; in that order.
+        self._own: dict[tuple[str, str], float] = {}
         self._kept: deque[Kept] = deque()
         self._look()
 
@@ -65,6 +68,10 @@ class Retention:
 
     def add(self, kept: Kept) -> None:
         """Takes note of a segment that was just finished."""
+        self._follow_clock()
+        # Where the file system's own clock is another, ours says nothing about its times.
+        if abs(kept.mtime_s - self._wall_s()) <= JUMP_S:
+            self._own[kept.day, kept.name] = kept.mtime_s
         self._kept.append(kept)
 
     def tick(self, settings: RecordingsOutput, open_bytes: int) -> None:
@@ -74,9 +81,10 @@ class Retention:
             settings: The bounds.
             open_bytes: Size of the segment that is being written.
         """
+        self._follow_clock()
         if self._clock_s() - self._looked_s >= _LOOK_AGAIN_S:
             self._look()
-        if settings.keep_days is not None and self._ages_can_be_told():
+        if settings.keep_days is not None and self._steady.is_trusted():
             before_s = self._wall_s() - settings.keep_days * _DAY_S
             self._date_undated()
             for kept in [k for k in self._kept if k.mtime_s < before_s][:_MOST_AT_ONCE]:
@@ -122,11 +130,26 @@ class Retention:
         return False
 
     def _look(self) -> None:
-        self._kept = deque(self._shelf.closed())
+        found = {(kept.day, kept.name): kept for kept in self._shelf.closed()}
+        self._own = {key: mtime_s for key, mtime_s in self._own.items() if key in found}
+        own = [replace(found.pop(key), mtime_s=mtime_s) for key, mtime_s in self._own.items()]
+        self._kept = deque((*found.values(), *own))
         self._looked_s = self._clock_s()
+
+    def _follow_clock(self) -> None:
+        """Where the clock was set, sets the times of what this run wrote by as much."""
+        jumped_s = self._steady.jumped_s()
+        if not jumped_s:
+            return
+        for number, kept in enumerate(self._kept):
+            key = kept.day, kept.name
+            if key in self._own:
+                self._own[key] = kept.mtime_s + jumped_s
+                self._kept[number] = self._dated(kept, self._own[key])
 
     def _remove(self, kept: Kept, cause: str) -> bool:
         self._kept.remove(kept)
+        self._own.pop((kept.day, kept.name), None)
         try:
             removed = self._shelf.remove(kept)
         except OSError as error:
@@ -141,24 +164,21 @@ class Retention:
             self._meters.recordings_removed.labels(cause).inc()
         return removed
 
-    def _ages_can_be_told(self) -> bool:
-        """Whether the clock is set and has not jumped of late."""
-        offset_s = self._wall_s() - self._clock_s()
-        if abs(offset_s - self._offset_s) > _JUMP_S:
-            self._settled_s = self._clock_s() + _SETTLE_S
-        self._offset_s = offset_s
-        return self._wall_s() >= CLOCK_SET_S and self._clock_s() >= self._settled_s
-
     def _date_undated(self) -> None:
         """Segments from before the clock was set are as old as this moment, the first known."""
         for number, kept in enumerate(self._kept):
             if kept.mtime_s < CLOCK_SET_S:
-                try:
-                    self._kept[number] = self._shelf.touch(kept, self._wall_s())
-                except OSError as error:
-                    self._quiet.say(
-                        _log,
-                        logging.WARNING,
-                        "recordings date",
-                        f"recordings: {kept.day}/{kept.name} cannot be dated: {error.strerror}",
-                    )
+                self._kept[number] = self._dated(kept, self._wall_s())
+
+    def _dated(self, kept: Kept, wall_s: float) -> Kept:
+        """A segment with another time of writing; where the disk does not take it, for us alone."""
+        try:
+            return self._shelf.touch(kept, wall_s)
+        except OSError as error:
+            self._quiet.say(
+                _log,
+                logging.WARNING,
+                "recordings date",
+                f"recordings: {kept.day}/{kept.name} cannot be dated: {error.strerror}",
+            )
+            return replace(kept, mtime_s=wall_s)

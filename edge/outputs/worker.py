@@ -1,7 +1,9 @@
 """What all outputs share: a room of their own, so that none can hold up or take down another.
 
 Whatever goes wrong in an output stays there: it is counted, said once, and after a pause that
-grows the output is opened anew. Until then what it is offered is dropped.
+grows the output is opened anew. Until then what it is offered is dropped. Only when it has worked
+for a minute does the pause shrink again, and is the next failure said at once: many a thing that
+is offered gives an output nothing to do, and going well with that proves nothing.
 """
 
 from __future__ import annotations
@@ -10,19 +12,22 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from faceguard.edge.meters import Meters
 from faceguard.edge.service.quiet import Quiet
-from faceguard.edge.service.scrub import SCRUBBER
+from faceguard.edge.service.telling import told
 from faceguard.edge.slot import Closed, Slot
 from faceguard.engines.closing import Closing
-from faceguard.engines.errors import FaceguardError
 
 T = TypeVar("T")
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _TICK_S = 0.5
+# An output that worked for so long starts with a clean slate.
+_LASTED_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -55,14 +60,33 @@ class Worker(ABC, Closing, Generic[T]):
         self._capacity = capacity
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._is_open = False
+        self._opened_s = 0.0
+        self._entered_s: float | None = None
         self._pause_s = _FIRST_PAUSE_S
         self._not_before_s = 0.0
         meters.output_up.labels(name).set(0)
+        meters.output_stuck_s.labels(name).set_function(lambda: self.stuck_s)
 
     @property
     def holds(self) -> int:
         """The most things that it can hold at a time: what waits and what is worked on."""
         return self._capacity + 1
+
+    @property
+    def stuck_s(self) -> float:
+        """For how many seconds `open_up`, `take`, `tick` or `shut` has not come back.
+
+        0.0 while the thread is in none of them; ask from any thread. What is slow by nature shows
+        too: an encoder that waits for a recorder of files, a server that takes half a minute to
+        come up.
+        """
+        entered_s = self._entered_s
+        return 0.0 if entered_s is None else max(0.0, time.monotonic() - entered_s)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened and has not failed since; one that hangs may be open as well."""
+        return self._is_open
 
     def start(self) -> None:
         """Lets the thread begin."""
@@ -138,17 +162,28 @@ class Worker(ABC, Closing, Generic[T]):
                 self._guarded_tick()
         self._shut(broken=False)
 
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Notes since when the thread has been in the output's own code."""
+        self._entered_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self._entered_s = None
+
     def _guarded_take(self, thing: T) -> None:
         if not self._ready():
             self.meters.output_dropped.labels(self.name).inc()
             return
         try:
-            self.take(thing)
+            with self._at_work():
+                self.take(thing)
         except Exception as error:  # noqa: BLE001 - nothing in here may reach another room
             self._failed(error)
             self.meters.output_dropped.labels(self.name).inc()
             return
-        if self._pause_s != _FIRST_PAUSE_S:
+        lasted = time.monotonic() - self._opened_s >= _LASTED_S
+        if lasted and self._pause_s != _FIRST_PAUSE_S:
             self._pause_s = _FIRST_PAUSE_S
             self.quiet.over(f"output {self.name}")
 
@@ -156,7 +191,8 @@ class Worker(ABC, Closing, Generic[T]):
         if not self._ready():
             return
         try:
-            self.tick()
+            with self._at_work():
+                self.tick()
         except Exception as error:  # noqa: BLE001 - likewise
             self._failed(error)
 
@@ -167,11 +203,13 @@ class Worker(ABC, Closing, Generic[T]):
         if time.monotonic() < self._not_before_s:
             return False
         try:
-            self.open_up()
+            with self._at_work():
+                self.open_up()
         except Exception as error:  # noqa: BLE001 - likewise
             self._failed(error)
             return False
         self._is_open = True
+        self._opened_s = time.monotonic()
         self.meters.output_up.labels(self.name).set(1)
         return True
 
@@ -191,18 +229,10 @@ class Worker(ABC, Closing, Generic[T]):
         self._is_open = False
         self.meters.output_up.labels(self.name).set(0)
         try:
-            self.shut(broken=broken)
+            with self._at_work():
+                self.shut(broken=broken)
         except Exception as error:  # noqa: BLE001 - likewise
             self.meters.output_failures.labels(self.name).inc()
             self.quiet.say(
                 _log, logging.ERROR, f"shut {self.name}", f"{self.name}: closing: {told(error)}"
             )
-
-
-def told(error: BaseException) -> str:
-    """An error in one line that may be logged: ours as they are, others by kind and first line."""
-    if isinstance(error, FaceguardError):
-        return str(error)
-    # Cut after scrubbing: half a secret would not be known for one.
-    first = SCRUBBER.scrub((str(error).splitlines() or [""])[0])[:200]
-    return f"{type(error).__name__}: {first}".rstrip(": ")

@@ -17,11 +17,6 @@ _MOST_KEPT = 90
 Buckets = list[tuple[float, float]]
 
 
-def figures(meters: Meters) -> dict[str, Any]:
-    """What was counted since the start; see `Figures.now`."""
-    return Figures(meters).now()
-
-
 class Figures:
     """Reads the meters again and again, so that delays are those of the last minute."""
 

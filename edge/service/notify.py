@@ -38,11 +38,6 @@ class Notifier(Closing):
         self._lock = threading.Lock()
         self.watchdog_s = _watchdog_s(environment)
 
-    @property
-    def listens(self) -> bool:
-        """Whether there is a service manager."""
-        return self._socket is not None
-
     def ready(self) -> None:
         """The start, or a reload, is over: the first frame is out."""
         self._tell("READY=1", keep=True)
@@ -68,10 +63,6 @@ class Notifier(Closing):
     def stopping(self) -> None:
         """The end begins."""
         self._tell("STOPPING=1", keep=True)
-
-    def extend_timeout(self, seconds: float) -> None:
-        """Asks for so much more time, from now, to start, reload or stop."""
-        self._tell(f"EXTEND_TIMEOUT_USEC={max(0, round(seconds * 1e6))}")
 
     def close(self) -> None:
         """Lets the socket go."""
@@ -107,7 +98,6 @@ class Pulse:
         """Starts without a beat."""
         self._notifier = notifier
         self._beaten = False
-        self._last_ns: int | None = None
 
     def beat(self) -> None:
         """A frame or slate went out; may be called from any thread."""
@@ -126,13 +116,8 @@ class Pulse:
             return False
         # Taken back first: a beat that comes in between then counts for the next time.
         self._beaten = False
-        self._last_ns = now_ns
         self._notifier.alive()
         return True
-
-    def starved_s(self, now_ns: int) -> float | None:
-        """Seconds since the watchdog was last fed, or None where it never was."""
-        return None if self._last_ns is None else (now_ns - self._last_ns) / 1e9
 
 
 def _address(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from faceguard.edge.atomic import one_line
@@ -12,6 +13,10 @@ from faceguard.engines.errors import OutputError
 
 _NAME = "faceguard"
 _SYSTEM = Path("/run")
+# What to change where the folder is no good, by who named it.
+_CONFIGURED = "name another in outputs.status.folder"
+_SYSTEMD = "name another in RUNTIME_DIRECTORY (systemd: RuntimeDirectory=)"
+_USERS = "name one of this user's own in XDG_RUNTIME_DIR"
 _TEMPORARY = Path("/tmp")  # noqa: S108 - a folder of our own in it, whose owner is checked
 
 
@@ -39,18 +44,19 @@ def runtime_folder(
     Raises:
         OutputError: It cannot be made or written in, or belongs to someone else.
     """
-    given = configured or _from_systemd(environment)
+    if configured is not None:
+        return _made(configured, 0o755, _CONFIGURED)
+    given = _from_systemd(environment)
     if given is not None:
-        return _made(given, 0o755)
+        return _made(given, 0o755, _SYSTEMD)
     if (system / _NAME).is_dir() or os.access(system, os.W_OK):
-        try:
-            return _made(system / _NAME, 0o755)
-        except OutputError:
-            pass  # root in a container may find /run read-only; another's /run/faceguard likewise
+        # Root in a container may find /run read-only; another's /run/faceguard likewise.
+        with suppress(OutputError):
+            return _made(system / _NAME, 0o755, _SYSTEMD)
     own = _users_own(environment)
     if own is not None:
-        return _made(own / _NAME, 0o700)
-    folder = _made(temporary / f"{_NAME}-{os.geteuid()}", 0o700)
+        return _made(own / _NAME, 0o700, _USERS)
+    folder = _made(temporary / f"{_NAME}-{os.geteuid()}", 0o700, _USERS)
     _check_private(folder)
     return folder
 
@@ -88,20 +94,18 @@ def _users_own(environment: Mapping[str, str]) -> Path | None:
     return folder if usable else None
 
 
-def _made(folder: Path, mode: int) -> Path:
+def _made(folder: Path, mode: int, otherwise: str) -> Path:
     try:
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
     except FileExistsError:
-        raise OutputError(f"{one_line(folder)}: no folder; remove it, or name another") from None
+        raise OutputError(f"{one_line(folder)}: no folder; remove it, or {otherwise}") from None
     except OSError as error:
         raise OutputError(
-            f"{one_line(folder)}: cannot be made: {error.strerror}; "
-            "make it, or set outputs.status.folder"
+            f"{one_line(folder)}: cannot be made: {error.strerror}; make it, or {otherwise}"
         ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(
-            f"{one_line(folder)}: no permission to write there; "
-            "change its rights, or set outputs.status.folder"
+            f"{one_line(folder)}: no permission to write there; change its rights, or {otherwise}"
         )
     return folder
 
@@ -113,5 +117,5 @@ def _check_private(folder: Path) -> None:
     if not ours or found.st_mode & 0o022:
         raise OutputError(
             f"{one_line(folder)}: belongs to another user or is open to them; "
-            "remove it, or set outputs.status.folder"
+            f"remove it, or {_USERS}"
         )

@@ -68,11 +68,6 @@ class Thermometer(Closing):
             for name, (value, read_ns) in self._read.items()
         }
 
-    @property
-    def hottest(self) -> float | None:
-        """The highest temperature in degrees Celsius, or None where none is known."""
-        return max((value for value in self.latest.values() if value is not None), default=None)
-
     def close(self) -> None:
         """Ends the thread; one that hangs in a read is left behind and dies with the process."""
         self._end.set()

@@ -202,3 +202,23 @@ def test_a_mask_is_wider_than_the_face_and_most_at_the_brow(shape):
     assert (region.x0, region.y0, region.x1, region.y1) == pytest.approx((90, 85, 210, 210))
     assert mask.shape is shape
     assert mask.score == pytest.approx(0.9)
+
+
+@given(
+    step=st.integers(1, 80),
+    miss=st.integers(3, 18),
+    look_ahead=st.integers(1, 6),
+    every=st.integers(1, 2),
+)
+def test_a_miss_bares_nobody_however_many_frames_were_dropped(step, miss, look_ahead, every):
+    """The numbers of the frames that a slow detector gets to lie far apart."""
+    box = (100.0, 50.0, 160.0, 130.0)
+    line = delay_line(look_ahead, every)
+    out = []
+    for turn in range(20):
+        found = Detections.empty() if turn == miss else detections(box)
+        out += line.push(frame(turn * step), found)
+    out += line.flush()
+    assert len(out) == 20
+    assert all(covers(cover, box) for _, cover in out)
+    assert {mask.track for _, cover in out for mask in cover.masks} == {1}

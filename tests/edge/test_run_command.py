@@ -144,15 +144,39 @@ def test_a_bad_configuration_is_told_line_by_line(start, tmp_path):
     assert "Traceback" not in said
 
 
-def test_a_detector_that_is_gone_covers_all_and_ends_it_with_7(start, tmp_path, monkeypatch):
-    # Pulled models lie elsewhere for this one: the detector can never be opened.
+def test_a_model_that_is_not_there_is_told_at_once(start, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "nothing"))
-    service = start(more="detector: {blind_limit_s: 2}\n")
+    service = start()
+    assert service.process.wait(PATIENCE_S) == 3
+    assert "faceguard models pull" in service.errors()
+
+
+def test_a_detector_that_is_never_in_time_covers_all_and_ends_it_with_7(start, tmp_path):
+    # No CPU does a picture of this size in 10 ms.
+    service = start(
+        "{kind: synthetic, width: 1920, height: 1080, rate: 5}",
+        "detector: {blind_limit_s: 2, timeout_ms: 10, long_side_px: 1920}\n",
+    )
     service.until_told("READY=1")
     assert service.process.wait(PATIENCE_S) == 7
-    said = service.errors()
-    assert "faceguard models pull" in said
-    assert "covered whole" in said
+    assert "covered whole" in service.errors()
+    for path in segments(tmp_path):
+        with av.open(str(path)) as video:
+            assert all(f.to_ndarray(format="gray").max() < 40 for f in video.decode(video=0))
+
+
+def test_a_file_gets_its_masks_from_the_first_frame_on(start, tmp_path, sample_path):
+    """It waits for the detector: nobody wants a recording that begins with black frames."""
+    service = start(f"{{kind: file, path: {sample_path('carphone')}, paced: false}}")
+    assert service.process.wait(PATIENCE_S) == 0
+    assert "covered-whole" not in service.events()
+    assert "face-appears" in service.events()
+
+
+def test_a_file_that_is_not_there_is_the_end(start, tmp_path):
+    service = start(f"{{kind: file, path: {tmp_path}/none.mp4}}")
+    assert service.process.wait(PATIENCE_S) == 1
+    assert "none.mp4" in service.errors()
 
 
 def test_figures_are_served(start):

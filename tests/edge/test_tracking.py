@@ -81,6 +81,8 @@ def test_a_track_coasts_as_long_as_it_has_earned_and_no_longer(times):
 def test_a_track_that_was_lost_comes_back_as_another():
     tracker = Tracker()
     tracker.update(0, detections(face(100)))
+    for index in range(1, 7):
+        tracker.update(index, Detections.empty())
     tracker.update(7, detections(face(100)))
     assert [s.track for s in sightings(tracker, 7)] == [2]
 

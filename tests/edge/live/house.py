@@ -47,7 +47,7 @@ from tests.edge.outputs.recorder import closed
 NAME = "door"
 PATIENCE_S = 20.0
 # A row of so many numbers in a text would be a row of pixels.
-_PIXELS = re.compile(r"(\d+[\s,;]+){12}|array\(|(\\x[0-9a-f]{2}){8}")
+_PIXELS = re.compile(r"(\d+[\s,;\[\]]+){10}|(\\x[0-9a-f]{2}){8}")
 _FLAT = 8
 
 
@@ -188,6 +188,7 @@ class House(Closing):
             budget=lambda: self.budget,
             beat=self._beat,
             on_event=self._happened,
+            on_face=self.outputs.tell,
             on_end=self.ended.set,
             open_with=camera or (lambda: Watermarked(scene, rate=100)),
         )

@@ -48,7 +48,7 @@ class Room(Closing):
         self.safe: Slot[SafeFrame] = Slot(100)
         self.meters = Meters()
         self.beats = 0
-        self.told: list[tuple[Event, SafeFrame]] = []
+        self.told: list[tuple[Event, SafeFrame | None]] = []
         self.ends = 0
         usual = {
             "beat": self._beat,
@@ -112,7 +112,7 @@ def test_an_output_that_raises_takes_nothing_from_the_others(caplog):
         room.end()
     assert other.numbers == broken.numbers == list(range(20))
     assert room.beats == 20
-    assert [event.kind for event, _ in room.told] == ["face-appears"]
+    assert [event.kind for event, _ in room.told] == ["face-appears", "face-leaves"]
     assert len(caplog.records) == 1  # and not one a frame
 
 
@@ -152,8 +152,16 @@ def test_events_come_with_the_frame_that_they_were_seen_in():
         for index in range(2, 9):
             room.safe.put(safe(index, tracks=(2,)))
         room.end()
-    told = [(event.kind, event.fields["track"], shown.index) for event, shown in room.told]
-    assert told == [("face-appears", 1, 1), ("face-appears", 2, 2), ("face-leaves", 1, 6)]
+    told = [
+        (event.kind, event.fields["track"], shown and shown.index) for event, shown in room.told
+    ]
+    assert told == [
+        ("face-appears", 1, 1),
+        ("face-appears", 2, 2),
+        ("face-leaves", 1, 6),
+        # With the last frame all leave.
+        ("face-leaves", 2, None),
+    ]
 
 
 def test_slates_feed_the_watchdog_and_are_counted_as_no_frames():

@@ -26,7 +26,7 @@ from faceguard.edge.sampling import ImageSampler
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.style import Look, Style
 from faceguard.edge.tracking import Sighting, Tracker
-from faceguard.edge.types import Cover, Frame, Image, PixelFormat, SafeFrame, Shape
+from faceguard.edge.types import Cover, Frame, Image, ImageKind, PixelFormat, SafeFrame, Shape
 from faceguard.edge.verdict import Blind, Judge
 from faceguard.engines.errors import CameraError
 from faceguard.engines.types import Detections
@@ -258,7 +258,8 @@ def test_a_slate_is_not_found(codec, size):
     images = []
     for second, cause in enumerate(("absent", "silent", "corrupt")):
         health = Health(State.LOST, 0, cause)
-        made = slate.make(health, UNLIMITED, size, index=0, pts=0, now_ns=second * 10**10)
+        like = ImageKind(PixelFormat.I420, *size)
+        made = slate.make(health, UNLIMITED, like, index=0, pts=0, now_ns=second * 10**10)
         images.append(copied(made.image))
     for image in codec(images):
         assert_no_watermark(image, scene)
@@ -296,7 +297,9 @@ def test_who_tells_the_truth_leaks_nothing(every, look_ahead):
     safe = list(run(finder, 120, every=every, look_ahead=look_ahead))
     assert assert_no_watermarks((one.image for one in safe), finder.scene) > 60
     assert all(len(one.cover.masks) == 2 for one in safe)
-    assert list(finder.seen) == list(range(0, 120, every))
+    # And the last one, with which a face may have come.
+    assert set(finder.seen) >= {*range(0, 120, every), 119}
+    assert len(finder.seen) < 120 / every + 10
 
 
 @pytest.mark.parametrize("lie", [FinderFault.EMPTY, FinderFault.SMALL])

@@ -134,3 +134,42 @@ def test_it_ends_while_it_cannot_be_opened():
     finder = LiveFinder(opened, 0.3, Meters(), Quiet())
     finder.close()
     soon(lambda: not any(t.name == "open detector" for t in threading.enumerate()))
+
+
+def test_a_score_that_changes_while_it_is_opened_holds():
+    gate = threading.Event()
+    engines: list[Engine] = []
+
+    def opened(keep: float) -> Engine:
+        engines.append(Engine(keep))
+        gate.wait(10)
+        return engines[-1]
+
+    with LiveFinder(opened, 0.4, Meters(), Quiet()) as finder:
+        soon(lambda: bool(engines))
+        finder.tune(0.2)
+        gate.set()
+        assert finder.wait(10)
+        assert engines[0].score == 0.2
+
+
+def test_one_that_hangs_in_closing_is_left_behind():
+    gate = threading.Event()
+
+    class Stuck(Engine):
+        def close(self) -> None:
+            gate.wait(30)
+
+    finder = LiveFinder(Stuck, 0.4, Meters(), Quiet())
+    assert finder.wait(10)
+    finder.close()
+    assert finder.hangs
+    gate.set()
+    soon(lambda: not any(t.name == "close" for t in threading.enumerate()))
+
+
+def test_one_that_closes_leaves_nothing():
+    finder = LiveFinder(Engine, 0.4, Meters(), Quiet())
+    assert finder.wait(10)
+    finder.close()
+    assert not finder.hangs

@@ -175,8 +175,10 @@ def test_nothing_is_shown_before_the_detector_has_spoken(tmp_path):
 
 def test_no_fault_of_the_detector_shows_a_face(tmp_path):
     scene = Scene(there=passing_by)
-    faults = [fault for fault in FINDER_FAULTS if fault is not FinderFault.HANG] * 3
+    costly = {FinderFault.HANG, FinderFault.MANY}
+    faults = [fault for fault in FINDER_FAULTS if fault not in costly] * 3
     random.Random(1).shuffle(faults)
+    faults.append(FinderFault.MANY)
     script = Script(faults, FinderFault.NONE)
     finder = FaultyFinder(scene, script)
     with House(tmp_path, scene, finder=finder, settings=plan(2, 3)).start() as house:
@@ -310,7 +312,6 @@ def test_no_fault_of_the_camera_shows_a_face(tmp_path):
         until(lambda: script.happened.total() > 6 * len(faults))
         hanging.release()
         ends_well(house)
-    assert house.meters.value("slates_total") > 0
     assert house.rooms.health.session > 5
 
 
@@ -471,7 +472,7 @@ def test_a_picture_in_the_words_of_an_error_does_not_get_into_the_log(tmp_path):
             found = super().detect(source)
             if self.looks < 10:
                 face = scene.faces(self.seen[-1])[0]
-                raise ValueError(f"cannot take {source.sample_bgr(face, 36, 36)[..., 1]}")
+                raise ValueError(f"cannot take {source.sample_bgr(face, 12, 12)[..., 1]}")
             return found
 
     with House(tmp_path, scene, finder=Talkative(scene)).start() as house:

@@ -151,11 +151,11 @@ def test_a_slate_is_like_the_frames_before_it():
 
 def test_a_slow_camera_is_no_reason_for_slates():
     with Room() as room:
-        room.give(0)
-        room.one()
-        assert room.safe.take(0.6) is None
-        room.health = replace(UP, state=State.SLOW, cause="slow")
-        assert room.safe.take(0.6) is None
+        for index, health in enumerate((UP, replace(UP, state=State.SLOW, cause="slow"))):
+            room.health = health
+            room.give(index)
+            room.one()
+            assert room.safe.take(0.5) is None
 
 
 def test_paused_output_shows_slates_and_then_frames_again():
@@ -463,19 +463,18 @@ def test_closing_drops_what_waits_and_says_nothing_of_it(caplog):
     assert not caplog.records
 
 
-def test_what_ends_the_room_ends_those_beside_it_too(monkeypatch, caplog):
+def test_what_ends_the_room_ends_those_beside_it_too(monkeypatch):
     def exits(*_args: object) -> None:
         raise SystemExit(3)
 
     with Room() as room:
         monkeypatch.setattr(Slate, "make", lambda *_a, **_k: exits())
         room.health = LOST
-        with pytest.raises(Closed):
+        with pytest.raises(SystemExit):
             until(lambda: room.safe.take(0.01))
         until(lambda: not room.process._thread.is_alive())
         with pytest.raises(Closed):
             room.give(0)
-    assert "processing ended: SystemExit" in caplog.text
 
 
 def test_a_score_below_the_plans_covers_nothing():

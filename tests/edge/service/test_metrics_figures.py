@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceguard.edge.meters import Meters
-from faceguard.edge.service.figures import Figures, figures, quantile
+from faceguard.edge.service.figures import Figures, quantile
 
 
 def test_counts_are_as_they_were_counted():
@@ -30,7 +30,7 @@ def test_counts_are_as_they_were_counted():
     meters.encoder_lag_s.set(0.0425)
     meters.camera_reconnects.inc()
     meters.camera_failures.labels("lost").inc()
-    found = figures(meters)
+    found = Figures(meters).now()
     assert found["frames"] == {
         "in": 7,
         "out": 0,
@@ -51,7 +51,7 @@ def test_counts_are_as_they_were_counted():
 
 
 def test_nothing_that_went_out_has_no_delay():
-    assert figures(Meters())["latency_ms"] == {"p50": None, "p95": None}
+    assert Figures(Meters()).now()["latency_ms"] == {"p50": None, "p95": None}
 
 
 def test_delays_are_those_of_the_last_minute():

@@ -97,6 +97,32 @@ def test_a_file_in_the_way(tmp_path):
         runtime_folder(tmp_path / "file" / "below")
 
 
+def test_the_advice_names_what_named_the_folder(tmp_path, nowhere):
+    """And not a key of the configuration, where that has no say."""
+    (tmp_path / "file").write_text("")
+
+    def said(configured: Path | None, environment: dict[str, str], **where: Path) -> str:
+        with pytest.raises(OutputError) as caught:
+            runtime_folder(configured, environment, system=nowhere, **where)
+        assert str(caught.value).count("\n") == 0
+        return str(caught.value)
+
+    below = tmp_path / "file" / "below"
+    assert said(below, {}).endswith("make it, or name another in outputs.status.folder")
+    by_systemd = said(None, {"RUNTIME_DIRECTORY": "/proc/1/nope"})
+    assert by_systemd.startswith("/proc/1/nope: cannot be made: ")
+    assert by_systemd.endswith("name another in RUNTIME_DIRECTORY (systemd: RuntimeDirectory=)")
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "faceguard").write_text("")
+    by_user = said(None, {"XDG_RUNTIME_DIR": str(own)})
+    assert by_user.endswith("no folder; remove it, or name one of this user's own in XDG_RUNTIME_DIR")
+    open_to_all = tmp_path / f"faceguard-{os.geteuid()}"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    assert said(None, {}, temporary=tmp_path).endswith("in XDG_RUNTIME_DIR")
+
+
 @as_root
 def test_a_plain_user_is_told_or_goes_elsewhere(tmp_path):
     """In a process of its own, since root may write anywhere."""
