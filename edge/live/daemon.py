@@ -26,7 +26,6 @@ from faceguard.edge.live.rooms import Rooms
 from faceguard.edge.live.rounds import Rounds, Views
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.status import StatusFile
-from faceguard.edge.service.telling import told
 from faceguard.edge.service import logs
 from faceguard.edge.service.instance import OneInstance
 from faceguard.edge.service.metrics_server import MetricsServer
@@ -35,6 +34,7 @@ from faceguard.edge.service.places import runtime_folder
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.service.scrub import SCRUBBER
 from faceguard.edge.service.signals import Signal, Signals
+from faceguard.edge.service.telling import told
 from faceguard.edge.service.temperatures import Thermometer
 from faceguard.edge.types import SafeFrame
 from faceguard.engines.errors import CameraSilent, FaceguardError, InferenceError

@@ -11,8 +11,8 @@ from typing import Protocol
 from faceguard.edge.events import Event
 from faceguard.edge.live.presence import Presence
 from faceguard.edge.meters import Meters
-from faceguard.edge.service.telling import told
 from faceguard.edge.service.quiet import Quiet
+from faceguard.edge.service.telling import told
 from faceguard.edge.slot import Slot
 from faceguard.edge.types import SafeFrame
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from faceguard.edge.meters import Meters
-from faceguard.edge.service.telling import told
 from faceguard.edge.service.quiet import Quiet
+from faceguard.edge.service.telling import told
 from faceguard.edge.verdict import NotReady
 from faceguard.engines.closing import Closing
 from faceguard.engines.detectors import Detector

@@ -21,11 +21,11 @@ from faceguard.edge.live.slate import USUAL_KIND, Slate
 from faceguard.edge.live.timeline import TIME_BASE
 from faceguard.edge.lookahead import LookAhead
 from faceguard.edge.meters import Meters
-from faceguard.edge.service.telling import told
 from faceguard.edge.pipeline import Plan
 from faceguard.edge.pool import POOLED_FORMATS, ImagePool, PoolEmpty
 from faceguard.edge.redact import redact
 from faceguard.edge.service.quiet import Quiet
+from faceguard.edge.service.telling import told
 from faceguard.edge.slot import Closed, Slot
 from faceguard.edge.tracking import Tracker
 from faceguard.edge.types import Cover, Frame, Image, SafeFrame
@@ -151,8 +151,7 @@ class Process(Closing):
                         self._blind_since_ns += _SLATE_EVERY_NS
                     self._flush()
                     self._show_slate()
-                if time.monotonic_ns() - self._last_out_ns > _LONGEST_PAUSE_NS:
-                    # Slow frames that wait long for those after them: life must be seen meanwhile.
+                if self._is_filling() and self._is_overdue():
                     self._show_slate()
                 del frame  # or its memory would be held while we wait for the next
         except Closed:
@@ -180,6 +179,7 @@ class Process(Closing):
             verdict = self._look(frame, line)
             begun_ns = time.monotonic_ns()
             for ready, cover in line.delay.push(frame, verdict):
+                line.has_begun = True
                 self._took("track", begun_ns)
                 self._send(ready, cover, line.plan)
                 begun_ns = time.monotonic_ns()
@@ -303,6 +303,14 @@ class Process(Closing):
             return time.monotonic_ns() - self._epoch_ns > _FIRST_SLATE_NS
         return not health.gives_frames
 
+    def _is_filling(self) -> bool:
+        """Whether frames come, and the first of them still wait for those after them."""
+        line = self._line
+        return line is not None and line.delay.oldest is not None and not line.has_begun
+
+    def _is_overdue(self) -> bool:
+        return time.monotonic_ns() - self._last_out_ns > _LONGEST_PAUSE_NS
+
     def _show_slate(self) -> None:
         now_ns = time.monotonic_ns()
         try:
@@ -365,6 +373,7 @@ class _Line:
         self.change = Change()
         self.next_look = 0
         self.counted = 0
+        self.has_begun = False
         self._every = plan.detect_every
 
     def retune(self, plan: Plan, detect_every: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -21,6 +22,9 @@ from faceguard.engines.errors import OutputError
 _CAPACITY = 200
 _MODE = 0o640
 _STDOUT = 1
+# Not blocking, or a pipe that nobody reads would hold us; no link is followed, or whoever may write
+# in that folder could make us write elsewhere.
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW
 _PATIENCE_MS = 500
 # What a pipe that is ready takes at once without blocking; POSIX names no more.
 _WHOLE_PIPE_WRITE = 4096
@@ -84,13 +88,13 @@ class EventsLog(Worker[Event]):
         if self._to_stdout:
             self._file = _STDOUT
         else:
-            # Not blocking, or a pipe that nobody reads would hold us here.
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
             try:
-                self._file = os.open(self._path, flags, _MODE)
+                self._file = os.open(self._path, _FLAGS, _MODE)
             except OSError as error:
+                is_link = error.errno == errno.ELOOP and self._path.is_symlink()
+                why = "it is a link, which is not followed" if is_link else error.strerror
                 raise OutputError(
-                    f"{one_line(self._path)}: cannot be written: {error.strerror}; name another "
+                    f"{one_line(self._path)}: cannot be written: {why}; name another "
                     "place under outputs.events.path"
                 ) from error
         self._is_regular = stat.S_ISREG(os.fstat(self._file).st_mode)
@@ -121,7 +125,7 @@ class EventsLog(Worker[Event]):
             return
         ours = os.fstat(self._file)
         try:
-            there = self._path.stat()
+            there = self._path.lstat()
         except FileNotFoundError:
             there = None
         if there is None or (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
@@ -162,7 +166,7 @@ class EventsLog(Worker[Event]):
 
 def _ends_in_mid_line(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
             if file.seek(0, os.SEEK_END) == 0:
                 return False
             file.seek(-1, os.SEEK_END)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from faceguard.edge.config.outputs import MjpegOutput
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.jpeg import as_jpeg
+from faceguard.edge.outputs.open_door import warn_if_open
 from faceguard.edge.outputs.worker import Worker
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.types import SafeFrame
@@ -28,8 +29,7 @@ _PATIENCE_S = 10.0
 class Mjpeg(Worker[SafeFrame]):
     """The output `mjpeg`.
 
-    Rate, quality and how many may watch can change while it runs, and so can host and port, with
-    which it begins anew. User and password go together and need another object.
+    Rate and quality can change while it runs.
     """
 
     def __init__(
@@ -76,7 +76,6 @@ class Mjpeg(Worker[SafeFrame]):
         self._make_server = mjpeg_server.MjpegServer
         self._server: MjpegServer | None = None
         self._board: Board | None = None
-        self._address = ("", 0)
         self._next_s = 0.0
         self._count_clients(0)
 
@@ -97,15 +96,15 @@ class Mjpeg(Worker[SafeFrame]):
         settings = self._settings()
         board = Board(self._count_clients)
         self._server = self._make_server(
-            self._make_app(self._camera, self._settings, self._password, board),
+            self._make_app(self._camera, settings, self._password, board),
             board,
             settings.host,
             settings.port,
-            most_clients=lambda: self._settings().most_clients,
+            most_clients=settings.most_clients,
             patience_s=self._patience_s,
         )
         self._board = board
-        self._address = (settings.host, settings.port)
+        warn_if_open("mjpeg", settings, self.quiet)
 
     def take(self, thing: SafeFrame) -> None:
         """Makes a picture of the frame, where somebody looks and it is time.
@@ -126,17 +125,13 @@ class Mjpeg(Worker[SafeFrame]):
         board.put(as_jpeg(thing, settings.quality))
 
     def tick(self) -> None:
-        """Begins anew where the address has changed.
+        """Looks after the server.
 
         Raises:
-            OutputError: The server has ended by itself.
+            OutputError: It has ended by itself.
         """
-        settings = self._settings()
         if self._server is not None and not self._server.is_alive:
             raise OutputError("the web server has ended by itself")
-        if (settings.host, settings.port) != self._address:
-            self.shut(broken=False)
-            self.open_up()
 
     def shut(self, *, broken: bool) -> None:  # noqa: ARG002 - the same in both cases
         """Drops all clients and closes the port."""

@@ -50,14 +50,12 @@ _HEADERS = {
 }
 
 
-def make_app(
-    name: str, settings: Callable[[], MjpegOutput], password: str | None, board: Board
-) -> ASGIApp:
+def make_app(name: str, settings: MjpegOutput, password: str | None, board: Board) -> ASGIApp:
     """The web application.
 
     Args:
         name: Of the camera, for the title.
-        settings: As they are now; asked anew at each request.
+        settings: Who may watch, and how many.
         password: What clients must give where the settings name a user.
         board: Where pictures come from.
     """
@@ -66,7 +64,7 @@ def make_app(
         return HTMLResponse(_page(name))
 
     async def stream(_request: Request) -> Response:
-        if board.watchers >= settings().most_clients:
+        if board.watchers >= settings.most_clients:
             return _unavailable("too many watch already; try again later")
         return _Stream(board)
 
@@ -134,9 +132,7 @@ class _Stream(Response):
 class _Guard:
     """Lets in who may come in, and puts the same headers on every answer."""
 
-    def __init__(
-        self, app: ASGIApp, settings: Callable[[], MjpegOutput], password: str | None
-    ) -> None:
+    def __init__(self, app: ASGIApp, settings: MjpegOutput, password: str | None) -> None:
         self._app = app
         self._settings = settings
         self._password = password
@@ -153,7 +149,7 @@ class _Guard:
         await (refusal or self._app)(scope, receive, send_guarded)
 
     def _refusal(self, headers: Headers) -> Response | None:
-        settings = self._settings()
+        settings = self._settings
         if settings.user is not None:
             if _is_login(headers.get("authorization"), settings.user, self._password):
                 return None

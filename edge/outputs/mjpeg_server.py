@@ -43,7 +43,7 @@ class MjpegServer(Closing):
         host: str,
         port: int,
         *,
-        most_clients: Callable[[], int],
+        most_clients: int,
         patience_s: float,
     ) -> None:
         """Starts to listen.
@@ -53,7 +53,7 @@ class MjpegServer(Closing):
             board: Is told which loop clients live in, and of the end.
             host: Address to listen on.
             port: Port; 0 takes any that is free.
-            most_clients: How many may watch, as of now.
+            most_clients: How many may watch.
             patience_s: A client that neither asks nor reads for so long is dropped.
 
         Raises:
@@ -159,7 +159,7 @@ class MjpegServer(Closing):
 
     def add(self, connection: _Connection) -> None:
         """Takes in a connection, unless there are too many."""
-        most = self._most_clients() + _MORE_CONNECTIONS
+        most = self._most_clients + _MORE_CONNECTIONS
         if self._is_ending or len(self._connections) >= most:
             connection.transport.abort()
         else:

@@ -52,7 +52,7 @@ class Recordings(Worker[SafePacket]):
         """Sets up; `start` lets it work.
 
         Args:
-            settings: Where to and how much, as of now: a reload may change it.
+            settings: Where to and how much, as of now: a reload may change all but the folder.
             name: Of the camera.
             meters: Where bytes and removals are counted.
             quiet: Who logs.
@@ -71,6 +71,7 @@ class Recordings(Worker[SafePacket]):
         self._open_shelf = shelf
         self._shelf: Shelf | None = None
         self._retention: Retention | None = None
+        self._earlier: Retention | None = None
         self._segment: Segment | None = None
         self._next_index = 0
         self._whole = False  # whether nothing is missing since the last keyframe
@@ -90,13 +91,20 @@ class Recordings(Worker[SafePacket]):
         shelf = self._open_shelf(self._settings().folder, self._camera)
         try:
             adopted = shelf.adopt()
-            self._retention = Retention(shelf, self.meters, self.quiet, wall_s=self._wall_s)
+            self._retention = Retention(
+                shelf, self.meters, self.quiet, wall_s=self._wall_s, earlier=self._earlier
+            )
         except BaseException:
             shelf.close()
             raise
-        self._shelf = shelf
+        self._shelf, self._earlier = shelf, self._retention
         if adopted:
-            _log.info("recordings: %d segments of a run that was cut off are kept", adopted)
+            self.quiet.say(
+                _log,
+                logging.INFO,
+                "recordings adopted",
+                f"recordings: {adopted} segments that were cut off are kept",
+            )
 
     def take(self, thing: SafePacket) -> None:
         """Records one packet.
@@ -146,8 +154,6 @@ class Recordings(Worker[SafePacket]):
         if segment is not None and not self._wait and idle_s > _GAP_S:
             self._finish()
             self._request_keyframe()
-        if self._segment is None and settings.folder != self._shelf.folder:
-            self._move()
 
     def shut(self, *, broken: bool) -> None:
         """Finishes the open segment and lets the folder go.
@@ -180,15 +186,11 @@ class Recordings(Worker[SafePacket]):
             packet.pts - segment.first_pts >= settings.segment_s * ticks
             or packet.pts - segment.last_pts > _GAP_S * ticks
             or segment.size > _MOST_BYTES
-            or (self._shelf is not None and settings.folder != self._shelf.folder)
         )
 
     def _begin(self, first: SafePacket) -> Segment | None:
         """Begins a segment, unless recording pauses."""
-        settings = self._settings()
-        if self._shelf is not None and settings.folder != self._shelf.folder:
-            self._move()
-        self._look_at_disk(settings)
+        self._look_at_disk(self._settings())
         shelf = self._shelf
         if self._paused or shelf is None:
             return None
@@ -222,11 +224,6 @@ class Recordings(Worker[SafePacket]):
                 raise self._broken(error) from error
             if kept is not None and self._retention is not None:
                 self._retention.add(kept)
-
-    def _move(self) -> None:
-        """A reload named another folder."""
-        self.shut(broken=False)
-        self.open_up()
 
     def _ask(self) -> None:
         if time.monotonic() - self._asked_s >= _ASK_AGAIN_S:

@@ -40,6 +40,7 @@ class Retention:
         *,
         wall_s: Callable[[], float] = time.time,
         clock_s: Callable[[], float] = since_boot_s,
+        earlier: Retention | None = None,
     ) -> None:
         """Looks at what is there.
 
@@ -49,6 +50,8 @@ class Retention:
             quiet: Who logs.
             wall_s: Seconds since 1970.
             clock_s: Monotonic seconds.
+            earlier: The one of this run before the shelf was opened anew, which knows what was
+                written by then.
         """
         self._shelf = shelf
         self._meters = meters
@@ -58,6 +61,8 @@ class Retention:
         self._steady = SteadyClock(wall_s=wall_s, clock_s=clock_s)
         # When each of this run was written, by the clock as it goes now; in that order.
         self._own: dict[tuple[str, str], float] = {}
+        if earlier is not None:
+            self._steady, self._own = earlier._steady, earlier._own
         self._kept: deque[Kept] = deque()
         self._look()
 
@@ -142,10 +147,8 @@ class Retention:
         if not jumped_s:
             return
         for number, kept in enumerate(self._kept):
-            key = kept.day, kept.name
-            if key in self._own:
-                self._own[key] = kept.mtime_s + jumped_s
-                self._kept[number] = self._dated(kept, self._own[key])
+            if (kept.day, kept.name) in self._own:
+                self._kept[number] = self._dated(kept, kept.mtime_s + jumped_s)
 
     def _remove(self, kept: Kept, cause: str) -> bool:
         self._kept.remove(kept)
@@ -172,6 +175,8 @@ class Retention:
 
     def _dated(self, kept: Kept, wall_s: float) -> Kept:
         """A segment with another time of writing; where the disk does not take it, for us alone."""
+        if (kept.day, kept.name) in self._own:
+            self._own[kept.day, kept.name] = wall_s
         try:
             return self._shelf.touch(kept, wall_s)
         except OSError as error:

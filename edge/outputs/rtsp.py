@@ -16,6 +16,7 @@ from collections.abc import Callable
 from faceguard.edge.config.outputs import RtspOutput
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs import rtsp_wire as wire
+from faceguard.edge.outputs.open_door import warn_if_open
 from faceguard.edge.outputs.packet import SafePacket
 from faceguard.edge.outputs.rtsp_child import RtspChild, find_interpreter
 from faceguard.edge.outputs.worker import Worker
@@ -140,6 +141,7 @@ class RtspServer(Worker[SafePacket]):
             },
         )
         self._port = self._await_ready(self._child)
+        warn_if_open("rtsp", self._settings, self.quiet)
 
     def take(self, thing: SafePacket) -> None:
         """Sends a packet on to the server, if anybody watches.

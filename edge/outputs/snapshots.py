@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from faceguard.edge.config.outputs import SnapshotsOutput
 from faceguard.edge.events import Event
@@ -22,7 +21,7 @@ _LOOK_EVERY_S = 600.0  # others may have removed or added some
 
 
 class Snapshots(Worker[tuple[SafeFrame, Event]]):
-    """The output `snapshots`; all its settings can change while it runs."""
+    """The output `snapshots`; all its settings but the folder can change while it runs."""
 
     def __init__(
         self, settings: Callable[[], SnapshotsOutput], name: str, meters: Meters, quiet: Quiet
@@ -38,7 +37,6 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
         super().__init__("snapshots", meters, quiet, capacity=2)
         self._settings = settings
         self._camera = name
-        self._folder: Path | None = None
         self._album: Album | None = None
         self._last_ns: int | None = None
         self._clock = SteadyClock()
@@ -50,8 +48,7 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
         Raises:
             OutputError: It cannot be made.
         """
-        self._folder = self._settings().folder
-        self._album = Album(self._folder, self._camera)
+        self._album = Album(self._settings().folder, self._camera)
         self._look_s = time.monotonic() + _LOOK_EVERY_S
 
     def take(self, thing: tuple[SafeFrame, Event]) -> None:
@@ -70,7 +67,7 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
             return
         track = event.fields.get("track")
         jpeg = as_jpeg(frame, settings.quality)
-        album = self._current(settings)
+        album = self._opened_album()
         album.add(jpeg, what, track if isinstance(track, int) else 0, event.wall_s)
         self._last_ns = event.at_ns
         self._keep_size(album, settings)
@@ -79,7 +76,7 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
         """Removes what is too old or too much, once a minute.
 
         Raises:
-            OutputError: The folder was changed, and the new one cannot be made.
+            OutputError: The folder went away and cannot be made anew.
             OSError: A picture cannot be removed.
         """
         is_trusted = self._clock.is_trusted()
@@ -88,7 +85,7 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
             return
         self._tidy_s = now_s + _TIDY_EVERY_S
         settings = self._settings()
-        album = self._current(settings)
+        album = self._opened_album()
         if now_s >= self._look_s:
             self._look_s = now_s + _LOOK_EVERY_S
             album.look()
@@ -100,9 +97,7 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
         """Looks anew at what is there when it opens again."""
         self._album = None
 
-    def _current(self, settings: SnapshotsOutput) -> Album:
-        if self._album is None or settings.folder != self._folder:
-            self.open_up()
+    def _opened_album(self) -> Album:
         assert self._album is not None  # noqa: S101 - `open_up` made it
         return self._album
 

@@ -103,11 +103,8 @@ class Pulse:
         """A frame or slate went out; may be called from any thread."""
         self._beaten = True
 
-    def feed(self, now_ns: int) -> bool:
+    def feed(self, _now_ns: int | None = None) -> bool:
         """Called about once a second.
-
-        Args:
-            now_ns: Monotonic nanoseconds.
 
         Returns:
             Whether the watchdog was fed.

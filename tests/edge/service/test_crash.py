@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from faceguard.edge.outputs.status import Life, StatusFile, read_status
+from tests.edge.service.sandbox import SET_DUMPABLE, forbidding
 
 PATTERN = Path("/proc/sys/kernel/core_pattern")
 # As `ulimit -c unlimited`, as far as this user may.
@@ -79,22 +80,9 @@ def test_a_limit_of_nothing_stays(tmp_path):
     assert ended(code, tmp_path).stdout == "(0, 0)\n"
 
 
-# Lets the kernel refuse prctl(PR_SET_DUMPABLE), as a sandbox might: seccomp(2), mode 2.
-SANDBOX = """
-import ctypes, platform, struct
-number = {"x86_64": 157, "aarch64": 167}[platform.machine()]
-steps = [(0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 16), (0x15, 0, 1, 4),
-         (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)]
-program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
-whole = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(program)))
-libc = ctypes.CDLL(None)
-assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, whole, 0, 0) == 0
-"""
-
-
 def test_where_a_sandbox_forbids_the_flag_the_limit_holds_and_it_is_told(tmp_path):
-    code = f"{SANDBOX}\n{FORBID}import resource; print(resource.getrlimit(resource.RLIMIT_CORE)[0])"
-    done = ended(code, tmp_path)
+    show = "import resource; print(resource.getrlimit(resource.RLIMIT_CORE)[0])"
+    done = ended(forbidding(SET_DUMPABLE) + FORBID + show, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout in ("1\n", "0\n")
     assert "may be dumped to a program (Operation not permitted)" in done.stderr
