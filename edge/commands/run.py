@@ -31,9 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs the camera and returns the exit code."""
     # Here and not above: `faceguard run --help` shall not load all this.
+    import cv2
+
     from faceguard.edge.config.read import read_config
     from faceguard.edge.live.daemon import Daemon
 
+    # The detector's room is one thread by design; OpenCV's own only wake up beside it.
+    cv2.setNumThreads(1)
     daemon = Daemon(read_config(options.config), options.config)
     try:
         return daemon.run()
