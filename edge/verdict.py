@@ -23,6 +23,8 @@ from faceguard.engines.nms import nms
 from faceguard.engines.types import Detections, PixelSource
 
 _SAME_FACE_IOU = 0.5
+# More than in any picture of a crowd; matching them all would take seconds.
+_MOST_FACES = 3000
 NOT_READY = "detector not ready"
 _log = logging.getLogger(__name__)
 
@@ -116,7 +118,7 @@ class _NotFinite(InferenceError):
 
 
 class _Absurd(InferenceError):
-    """A box without an area, or a score that is none."""
+    """A box without an area, a score that is none, or more faces than there can be."""
 
 
 def _check(found: Detections) -> None:
@@ -124,6 +126,8 @@ def _check(found: Detections) -> None:
         raise InferenceError(f"the detector answered with {type(found).__name__}")
     if not (np.isfinite(found.boxes).all() and np.isfinite(found.scores).all()):
         raise _NotFinite("the detector gave a box or score that is no number")
+    if len(found) > _MOST_FACES:
+        raise _Absurd(f"the detector found {len(found)} faces in one picture")
     boxes, scores = found.boxes, found.scores
     if (boxes[:, 2:] <= boxes[:, :2]).any() or (scores < 0).any() or (scores > 1).any():
         raise _Absurd("the detector gave a box turned inside out, or a score beyond 0 to 1")

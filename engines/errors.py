@@ -55,7 +55,13 @@ class InputError(FaceguardError):
 
 
 class CameraError(InputError):
-    """A camera that gives no frames; `faceguard run` counts it, waits and tries again."""
+    """A camera that gives no frames; `faceguard run` counts it, waits and tries again.
+
+    Attributes:
+        is_final: Whether a first try that fails so is the last: a file does not come by itself.
+    """
+
+    is_final: bool = False
 
 
 class CameraAbsent(CameraError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from faceguard.engines.closing import Closing
 
@@ -28,6 +28,8 @@ class CameraInfo:
         live: Whether it goes on whether we look or not: then what we are too slow for is dropped.
             A file waits, and nothing of it is lost.
         notes: What differs from the configuration without being refused, a line each.
+        again: Whether it is of use to open it anew when it breaks. A file that does not loop would
+            only show its beginning once more.
     """
 
     width: int
@@ -36,6 +38,7 @@ class CameraInfo:
     format: str
     live: bool = True
     notes: tuple[str, ...] = ()
+    again: bool = True
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,9 @@ class Shot:
             shot to shot. The same as `captured_ns` where the camera has none of its own.
         duration_ns: How long it is shown; 0 where nobody says.
         damaged: How many pictures or packets before this one could not be decoded.
+        source_ns: The mark that the driver itself gave this picture, untouched: two in a row with
+            the same are one picture given twice. Nanoseconds of a clock of its own, or any number
+            that changes with each picture; None where it gives none that can be relied on.
     """
 
     image: Image
@@ -57,6 +63,7 @@ class Shot:
     time_ns: int
     duration_ns: int = 0
     damaged: int = 0
+    source_ns: int | None = None
 
 
 class Camera(Closing, Protocol):
@@ -82,4 +89,17 @@ class Camera(Closing, Protocol):
 
     def close(self) -> None:
         """Lets the device or connection go; may be called while another thread is in `read`."""
+        ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A camera that holds pictures back until they are due, as a file at its own pace."""
+
+    @property
+    def due_ns(self) -> int:
+        """When the newest picture is due or was, monotonic nanoseconds; 0 before the first.
+
+        Until then its silence is on purpose. May be read from any thread.
+        """
         ...

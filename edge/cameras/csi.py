@@ -173,9 +173,10 @@ class Csi(Closing):
         image = self._out.from_planes(
             PixelFormat.NV12, (picture.luma, picture.chroma), full_range=picture.full_range
         )
-        taken_ns = plausible_ns(picture.claimed_ns, time.monotonic_ns())
+        claimed_ns = picture.claimed_ns
+        taken_ns = plausible_ns(claimed_ns, time.monotonic_ns())
         self._last_ns = taken_ns = max(taken_ns, self._last_ns + 1)
-        return Shot(image, taken_ns, taken_ns, self._duration_ns)
+        return Shot(image, taken_ns, taken_ns, self._duration_ns, source_ns=claimed_ns)
 
     def _absent(self, reason: str) -> CameraAbsent:
         return CameraAbsent(

@@ -15,6 +15,8 @@ from faceguard.edge.types import Image
 
 # Beyond this the camera's clock and ours are not speaking of the same moment.
 _FURTHEST_NS = 1_000_000_000
+# A camera's clock may be slower than ours by one part in so many, and is followed.
+_DRIFT_OF = 1000
 _LEAST_STEP_NS = 1_000_000
 
 
@@ -73,18 +75,20 @@ class Pictures:
         self.in_a_row += 1
 
 
-class Timeline:
+class Stamps:
     """Makes a stream's time stamps into times that grow and stay near the time of arrival.
 
-    A stream has no stamps, or wrong ones, until its clock is known; they jump when a camera sets
-    its clock, and drift from ours by some seconds a day. Steps between them are still better than
-    those between arrivals, which the network shakes.
+    Nothing arrives before it was sent, so the picture that came fastest tells how the camera's
+    clock and ours lie to one another; those that the network held up are placed by their stamps,
+    and keep the camera's own steps. A stream has no stamps, or wrong ones, until its clock is
+    known; they jump when a camera sets its clock, and drift from ours by some seconds a day.
     """
 
     def __init__(self) -> None:
         """Begins with the first stamp."""
         self._offset_ns: int | None = None
         self._last_ns: int | None = None
+        self._arrived_ns = 0
 
     def place(self, pts: int | None, time_base: Fraction | None, arrived_ns: int) -> int:
         """The time of one picture.
@@ -95,23 +99,32 @@ class Timeline:
             arrived_ns: When it came, monotonic nanoseconds.
 
         Returns:
-            Monotonic nanoseconds: later than the last, and within a second of the arrival unless
-            pictures come faster than one a millisecond.
+            Monotonic nanoseconds: later than the last, not after the arrival unless pictures come
+            faster than one a millisecond, and a second before it at most.
         """
-        stamp_ns = None if pts is None or not time_base else round(pts * time_base * 1_000_000_000)
-        placed_ns: int | None = None
-        if stamp_ns is not None and self._offset_ns is not None:
-            placed_ns = stamp_ns + self._offset_ns
-            back = self._last_ns is not None and placed_ns <= self._last_ns
-            if back or abs(placed_ns - arrived_ns) > _FURTHEST_NS:
-                placed_ns = None
-        if placed_ns is None:
-            placed_ns = arrived_ns
-            if self._last_ns is not None:
-                placed_ns = max(placed_ns, self._last_ns + _LEAST_STEP_NS)
-            self._offset_ns = None if stamp_ns is None else placed_ns - stamp_ns
+        placed_ns = arrived_ns
+        if pts is None or not time_base:
+            self._offset_ns = None
+        else:
+            placed_ns = self._by_stamp(round(pts * time_base * 1_000_000_000), arrived_ns)
+        self._arrived_ns = arrived_ns
+        if self._last_ns is not None:
+            placed_ns = max(placed_ns, self._last_ns + _LEAST_STEP_NS)
         self._last_ns = placed_ns
         return placed_ns
+
+    def _by_stamp(self, stamp_ns: int, arrived_ns: int) -> int:
+        # What it would be if nothing had held this one up.
+        offset_ns = arrived_ns - stamp_ns
+        if self._offset_ns is not None:
+            followed_ns = (arrived_ns - self._arrived_ns) // _DRIFT_OF
+            kept_ns = min(offset_ns, self._offset_ns + followed_ns)
+            placed_ns = stamp_ns + kept_ns
+            grows = self._last_ns is None or placed_ns > self._last_ns
+            if grows and arrived_ns - placed_ns <= _FURTHEST_NS:
+                offset_ns = kept_ns
+        self._offset_ns = offset_ns
+        return stamp_ns + offset_ns
 
 
 def duration_ns(frame: av.VideoFrame, rate: Fraction | None) -> int:

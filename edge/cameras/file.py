@@ -55,12 +55,18 @@ class VideoFile(Closing):
             format="video file",
             live=False,
             notes=info.notes,
+            again=config.loop,
         )
 
     @property
     def info(self) -> CameraInfo:
         """What it gives."""
         return self._info
+
+    @property
+    def due_ns(self) -> int:
+        """See `Paced`: between two pictures of a file there may be hours."""
+        return self._pace.due_ns
 
     def read(self) -> Shot | None:
         """The next picture, when it is due.
@@ -115,6 +121,8 @@ class VideoFile(Closing):
             return VideoSource(self._config.path)
         except InputError as error:
             problem = CameraAbsent(str(error))
+        # A wrong path does not mend itself.
+        problem.is_final = True
         raise problem
 
     def _placed(self, frame: Frame) -> int:

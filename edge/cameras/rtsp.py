@@ -14,7 +14,7 @@ import av.logging
 from faceguard.edge.cameras.base import CameraInfo, Shot
 from faceguard.edge.cameras.decoding import (
     Pictures,
-    Timeline,
+    Stamps,
     duration_ns,
     plausible_rate,
     seconds_left,
@@ -83,7 +83,7 @@ class Rtsp(Closing):
         self._door = Door(self._shut)
         self._ready: deque[Shot] = deque()
         self._packets: Any = None
-        self._timeline = Timeline()
+        self._stamps = Stamps()
         try:
             stream = _video_of(self._container)
             self._pictures = Pictures(stream)
@@ -129,8 +129,7 @@ class Rtsp(Closing):
             asked_ns = time.monotonic_ns()
             packet = self._next_packet()
             out_ns = time.monotonic_ns()
-            # Nobody knows when the first began; the second did when the first was let go, and two
-            # of one time would be taken for the same picture.
+            # Nobody knows when the first began; the second did when the first was let go.
             began_ns = (self._last_out_ns or asked_ns) if self._held_back else out_ns
             self._last_out_ns = out_ns
             self._ready.extend(
@@ -147,7 +146,7 @@ class Rtsp(Closing):
         return Shot(
             image,
             captured_ns=arrived_ns,
-            time_ns=self._timeline.place(frame.pts, frame.time_base, arrived_ns),
+            time_ns=self._stamps.place(frame.pts, frame.time_base, arrived_ns),
             duration_ns=duration_ns(frame, self._rate),
             damaged=self._pictures.take_damaged(),
         )

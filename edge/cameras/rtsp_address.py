@@ -9,13 +9,15 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-import threading
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 import av.error
 
-from faceguard.engines.errors import CameraAbsent, CameraError, CameraSilent
+from faceguard.edge.cameras.timely import within
+from faceguard.edge.config.secret import read_password
+from faceguard.edge.service.scrub import SCRUBBER
+from faceguard.engines.errors import CameraAbsent, CameraError, CameraSilent, UsageError
 
 if TYPE_CHECKING:
     from faceguard.edge.config.camera import RtspCamera
@@ -40,8 +42,10 @@ _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EN
 def full_address(config: RtspCamera) -> str:
     """The address with user and password in it, to be handed to FFmpeg and nobody else.
 
+    A password's file is read anew each time, since it may have changed.
+
     Raises:
-        CameraAbsent: The file with the password cannot be read.
+        CameraAbsent: The file with the password cannot be read, or holds none.
     """
     parts = urlsplit(config.url)
     place = parts.netloc.rpartition("@")[2]
@@ -68,28 +72,27 @@ def check_name(config: RtspCamera, limit_s: float) -> None:
     host = urlsplit(config.url).hostname or ""
     if _is_number(host):
         return
-    outcome: list[str] = []
 
-    def look_up() -> None:
+    def is_known() -> bool:
         try:
             socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            outcome.append("unknown")
-        else:
-            outcome.append("known")
+            return False
+        return True
 
-    thread = threading.Thread(target=look_up, name="look-up", daemon=True)
-    thread.start()
-    thread.join(limit_s)
-    if not outcome:
-        raise CameraSilent(
+    problem: CameraError
+    try:
+        if within(limit_s, "look-up", is_known):
+            return
+        problem = CameraAbsent(
+            f"RTSP camera: its host name is not known here; {_KEYS}, and the network's DNS"
+        )
+    except TimeoutError:
+        problem = CameraSilent(
             f"RTSP camera: no answer to the look-up of its name in {limit_s:.0f} s; "
             "is the network's DNS in order?"
         )
-    if outcome == ["unknown"]:
-        raise CameraAbsent(
-            f"RTSP camera: its host name is not known here; {_KEYS}, and the network's DNS"
-        )
+    raise problem
 
 
 def why_not_open(error: Exception, limit_s: float, *, late: bool) -> CameraError:
@@ -120,17 +123,16 @@ def plain(error: Exception) -> str:
 
 
 def _password(config: RtspCamera) -> str | None:
-    if config.password is not None:
-        return config.password.get_secret_value()
-    if config.password_file is None:
-        return None
     try:
-        return config.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-    except OSError as error:
-        reason = (error.strerror or "error").lower()
-    except UnicodeDecodeError:
-        reason = "not text in UTF-8"
-    raise CameraAbsent(f"RTSP camera: the file of camera.password_file cannot be read: {reason}")
+        password = read_password(config)
+    except UsageError as error:
+        # Whose file it is can tell whose camera.
+        reason = str(error).removeprefix(f"{config.password_file}: ")
+    else:
+        # It may be another than at the start, and nothing may say that one either.
+        SCRUBBER.add_login(config.user, password)
+        return password
+    raise CameraAbsent(f"RTSP camera: the file of camera.password_file: {reason}")
 
 
 def _is_number(host: str) -> bool:

@@ -11,6 +11,9 @@ T = TypeVar("T")
 # A capture time older than this, or in the future, is a clock of another kind or a driver's slip.
 _OLDEST_NS = 5_000_000_000
 
+_left: set[threading.Thread] = set()
+_left_lock = threading.Lock()
+
 
 def within(
     limit_s: float, name: str, work: Callable[[], T], late: Callable[[T], None] | None = None
@@ -27,7 +30,8 @@ def within(
         Its result.
 
     Raises:
-        TimeoutError: It took longer. Its thread is left behind, and dies with the process.
+        TimeoutError: It took longer. Its thread is left behind, and dies with the process; until
+            it ends, `left_behind` counts it.
         Exception: Whatever the call raised.
     """
     done = threading.Event()
@@ -62,7 +66,16 @@ def within(
     if errors:
         thread.join()
         raise errors[0]
+    with _left_lock:
+        _left.add(thread)
     raise TimeoutError(f"{name}: not done within {limit_s:g} s")
+
+
+def left_behind() -> int:
+    """How many threads of this process `within` has left behind that are still at work."""
+    with _left_lock:
+        _left.difference_update([thread for thread in _left if not thread.is_alive()])
+        return len(_left)
 
 
 def plausible_ns(claimed_ns: int | None, arrived_ns: int) -> int:

@@ -116,10 +116,11 @@ class V4l2(Closing):
                 except OSError as error:
                     raise self._failed(error) from error
                 if got is not None:
-                    image, taken_ns = got
+                    image, taken_ns, mark = got
                     # Drivers have been seen to give the same time twice.
                     self._last_ns = taken_ns = max(taken_ns, self._last_ns + 1)
-                    return Shot(image, taken_ns, taken_ns, self._opened.duration_ns, damaged)
+                    length_ns = self._opened.duration_ns
+                    return Shot(image, taken_ns, taken_ns, length_ns, damaged, mark)
 
     def close(self) -> None:
         """Stops the camera and lets the device go, waiting two seconds at most."""
@@ -148,8 +149,8 @@ class V4l2(Closing):
             if self._poll.poll(left_ms) and not self._closing:
                 return True
 
-    def _next(self) -> tuple[Image, int] | None:
-        """What is in the next buffer, and when it was taken.
+    def _next(self) -> tuple[Image, int, int | None] | None:
+        """What is in the next buffer, when it was taken, and the driver's mark on it.
 
         Raises:
             Damaged: Nothing whole.
@@ -164,7 +165,8 @@ class V4l2(Closing):
                 decoder.lost()
                 raise Damaged
             captured_ns = plausible_ns(entry.captured_ns, time.monotonic_ns())
-            return decoder.image(device.content(entry), entry.flags, captured_ns)
+            got = decoder.image(device.content(entry), entry.flags, captured_ns)
+            return None if got is None else (*got, entry.mark)
         except PoolEmpty:
             return None
         finally:

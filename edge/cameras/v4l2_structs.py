@@ -174,6 +174,15 @@ class Buffer(ctypes.Structure):
             return None
         return int(self.seconds) * 1_000_000_000 + int(self.microseconds) * 1000
 
+    @property
+    def mark(self) -> int | None:
+        """Time and number that the driver gave this picture, as one number; None without a time.
+
+        Drivers have been seen to give two pictures the same time, and others never to count.
+        """
+        time_us = int(self.seconds) * 1_000_000 + int(self.microseconds)
+        return (time_us << 32 | int(self.sequence)) if time_us else None
+
 
 def _request(direction: int, number: int, size: int) -> int:
     """A request number, as `_IOC` of `asm-generic/ioctl.h` makes it."""

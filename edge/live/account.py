@@ -74,12 +74,12 @@ class Account:
         for cause in ("up", *_CAUSES):
             self._quiet.over(f"camera {cause}")
 
-    def failed(self, ending: Ending, pause_s: float) -> None:
+    def failed(self, ending: Ending, pause_s: float | None) -> None:
         """A connection came to its end.
 
         Args:
             ending: How.
-            pause_s: When it will be tried again.
+            pause_s: When it will be tried again; None for never, and then whoever ends says so.
         """
         cause, before = ending.cause or "failed", self.health
         self._meters.camera_failures.labels(cause).inc()
@@ -88,6 +88,8 @@ class Account:
         # Once a cause, and not once a try.
         if before.state is not State.LOST or before.cause != cause:
             self._tell("camera-down", cause=cause)
+        if pause_s is None:
+            return
         text = f"no frames ({cause}): {ending.says}; trying again in {pause_s:.1f} s"
         self.say(logging.WARNING, cause, text)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from faceguard.edge.budget import Budget
 from faceguard.edge.cameras.base import Camera
+from faceguard.edge.cameras.timely import left_behind
 from faceguard.edge.config.camera import Supervision
 from faceguard.edge.events import Event
 from faceguard.edge.live.account import Account
@@ -28,8 +29,10 @@ from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.slot import Slot
 from faceguard.edge.types import Frame
 from faceguard.engines.closing import Closing
+from faceguard.engines.errors import CameraError
 
-# Readers that hang, each with a driver's or decoder's memory, that may be left behind at a time.
+# Threads that hang in a driver or library, each with its memory, that may be left behind at a
+# time: readers, and what cameras themselves have left behind.
 MOST_LEFT_BEHIND = 3
 _TICK_S = 0.2
 _LET_GO_S = 2.0
@@ -61,7 +64,8 @@ class Capture(Closing):
         Args:
             open_camera: Opens the camera; called in a new thread for each try.
             settings: When it counts as lost; read anew each time, since it may change.
-            slot: Where frames go; closed at the end of a file and by `close`.
+            slot: Where frames go; closed at the end of a file and by `close`, and with a
+                `CameraError` where a file fails that would only begin anew.
             meters: Where things are counted.
             quiet: Who logs.
             epoch_ns: Monotonic nanoseconds at which the outputs' time line begins.
@@ -101,7 +105,7 @@ class Capture(Closing):
 
     @property
     def stuck_s(self) -> float:
-        """For how long so many readers have hung that the camera is not opened any more; else 0."""
+        """For how long so much has hung that the camera is not opened any more; else 0."""
         since_s = self._stuck_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
@@ -129,7 +133,7 @@ class Capture(Closing):
     def _work(self) -> None:
         error: BaseException | None = None
         try:
-            self._supervise()
+            error = self._supervise()
         except BaseException as problem:  # noqa: BLE001 - whoever takes frames must hear of the end
             error = problem
             self._account.say(logging.CRITICAL, "end", f"supervision ended: {said(problem)}")
@@ -139,7 +143,8 @@ class Capture(Closing):
         self._account.ended()
         self._slot.close(error)
 
-    def _supervise(self) -> None:
+    def _supervise(self) -> CameraError | None:
+        """Keeps it going to its end; gives back what makes going on of no use."""
         while self._wait_for_room():
             connection = Connection(
                 self._open_camera,
@@ -151,14 +156,25 @@ class Capture(Closing):
             self._is_proven = False
             self._connection = connection
             if not self._intake.begin(connection):
-                return
+                return None
             ending = self._watch(connection)
             if ending is None or ending.cause is None:
-                return
+                return None
+            if self._is_final(connection, ending):
+                self._account.failed(ending, None)
+                return ending.as_error()
             pause_s = self._failed(ending)
             with self._changed:
                 self._changed.wait_for(lambda: self._intake.is_over, pause_s)
             self._see_off(connection)
+        return None
+
+    def _is_final(self, connection: Connection, ending: Ending) -> bool:
+        """Whether trying again is of no use, or would show again what was shown."""
+        info = connection.info
+        if info is not None:
+            return not info.again
+        return ending.is_final and not self._intake.session
 
     def _watch(self, connection: Connection) -> Ending | None:
         """Stays with a connection until it ends or must be left behind.
@@ -244,11 +260,12 @@ class Capture(Closing):
                 self._left.append(connection)
 
     def _wait_for_room(self) -> bool:
-        """Waits while too many readers hang; False where nothing more is wanted."""
+        """Waits while too much hangs; False where nothing more is wanted."""
 
         def has_room() -> bool:
             self._left = [one for one in self._left if not one.is_gone]
-            return self._intake.is_over or len(self._left) < MOST_LEFT_BEHIND
+            hanging = len(self._left) + left_behind()
+            return self._intake.is_over or hanging < MOST_LEFT_BEHIND
 
         with self._changed:
             if has_room():
@@ -262,6 +279,8 @@ class Capture(Closing):
         )
         self._stuck_since_s = time.monotonic()
         with self._changed:
-            self._changed.wait_for(has_room)
+            # Nobody is told when what a camera left behind ends.
+            while not self._changed.wait_for(has_room, _TICK_S):
+                pass
         self._stuck_since_s = None
         return not self._intake.is_over

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from faceguard.edge.cameras.base import Camera, CameraInfo, Shot
+from faceguard.edge.cameras.base import Camera, CameraInfo, Paced, Shot
 from faceguard.edge.config.camera import Supervision
 from faceguard.edge.pool import POOLED_FORMATS
 from faceguard.edge.service.quiet import Quiet
@@ -23,6 +23,7 @@ from faceguard.edge.types import PixelFormat
 from faceguard.engines.errors import (
     CameraAbsent,
     CameraCorrupt,
+    CameraError,
     CameraLost,
     CameraSilent,
     CameraUnfit,
@@ -30,14 +31,15 @@ from faceguard.engines.errors import (
 )
 
 # The first that fits.
-_CAUSES: tuple[tuple[type[BaseException], str], ...] = (
+_CAUSES: tuple[tuple[type[CameraError], str], ...] = (
     (CameraAbsent, "absent"),
     (CameraUnfit, "unfit"),
     (CameraLost, "lost"),
     (CameraSilent, "silent"),
     (CameraCorrupt, "corrupt"),
-    (BaseException, "failed"),
+    (CameraSilent, "frozen"),
 )
+_OTHERWISE = "failed"
 # Frames that a camera may stay away for at its own rate: a slow one is not a frozen one.
 _FRAMES_AWAY = 3
 # While it opens, a camera's own time limit goes first: it knows better what is the matter.
@@ -56,10 +58,20 @@ class Ending:
     Attributes:
         cause: As in `Meters.camera_failures`; None for the end of a file.
         says: What happened, in one line that may be logged.
+        is_final: Whether a camera that was never open has no chance to be.
     """
 
     cause: str | None
     says: str
+    is_final: bool = False
+
+    def as_error(self) -> CameraError:
+        """The same for whoever waits for frames.
+
+        Made anew: the error that was raised may hold on to frames by way of its traceback.
+        """
+        kinds = (kind for kind, cause in _CAUSES if cause == self.cause)
+        return next(kinds, CameraError)(self.says)
 
 
 class Connection:
@@ -72,7 +84,7 @@ class Connection:
         first_ns: When the first frame came; None before. Kept by whoever takes the pictures, as
             are the next three.
         newest_ns: When the newest frame came that was not one seen before.
-        captured_ns: The camera's own time of that frame.
+        source_ns: The driver's own mark on that frame, where it has one.
         is_waiting: Whether it is held up by us: then its silence is not the camera's.
     """
 
@@ -98,7 +110,7 @@ class Connection:
         self.ending: Ending | None = None
         self.first_ns: int | None = None
         self.newest_ns: int | None = None
-        self.captured_ns: int | None = None
+        self.source_ns: int | None = None
         self.is_waiting = False
         self._open_camera = open_camera
         self._deliver = deliver
@@ -160,7 +172,11 @@ class Connection:
             limit_s = max(limit_s, settings.open_within_s)
         if info is not None and info.rate:
             limit_s = max(limit_s, _FRAMES_AWAY / float(info.rate))
-        left_s = limit_s - (now_ns - self.newest_ns) / 1e9
+        quiet_since_ns = self.newest_ns
+        if isinstance(self._camera, Paced):
+            # Until a picture is due, there is none on purpose.
+            quiet_since_ns = max(quiet_since_ns, self._camera.due_ns)
+        left_s = limit_s - (now_ns - quiet_since_ns) / 1e9
         return left_s, Ending("frozen", f"no new picture came for {limit_s:g} s")
 
     def join(self, timeout_s: float) -> bool:
@@ -253,8 +269,9 @@ def said(error: BaseException) -> str:
 
 
 def _ending(error: BaseException) -> Ending:
-    cause = next(cause for kind, cause in _CAUSES if isinstance(error, kind))
-    return Ending(cause, said(error))
+    causes = (cause for kind, cause in _CAUSES if isinstance(error, kind))
+    is_final = isinstance(error, CameraError) and error.is_final
+    return Ending(next(causes, _OTHERWISE), said(error), is_final)
 
 
 def _checked(shot: Shot) -> Shot:

@@ -66,7 +66,7 @@ class Deliver:
         self._on_end = on_end
         self._presence = Presence()
         self._is_over = False
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="deliver", daemon=True)
 
     def start(self) -> None:
@@ -99,7 +99,7 @@ class Deliver:
                 self._try("tell", self._tell, safe)
                 self._try("count", self._count, safe, begun_ns)
                 del safe  # or its memory would be held while we wait for the next
-        except Exception as error:  # noqa: BLE001 - whoever looks after the rooms raises it
+        except BaseException as error:  # noqa: BLE001 - whoever looks after the rooms raises it
             self.error = error
         finally:
             self._try("tell", self._all_leave)

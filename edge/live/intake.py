@@ -119,11 +119,12 @@ class Intake:
         self._meters.frames_in.inc()
         self._meters.camera_damaged.inc(max(0, shot.damaged))
         frame = self._timeline.frame(shot, self.session, now_ns, live=info.live)
-        if info.live and not is_first and shot.captured_ns == connection.captured_ns:
+        mark, before = shot.source_ns, connection.source_ns
+        connection.source_ns = mark
+        if info.live and mark is not None and mark == before:
             # A frozen sensor or driver that hands out its last picture for ever.
             self._meters.frames_dropped.labels("repeated").inc()
             return None
-        connection.captured_ns = shot.captured_ns
         connection.newest_ns = now_ns
         self.flow.beat(now_ns, max(0, shot.damaged))
         return frame

@@ -131,7 +131,7 @@ class Rooms(Closing):
         return self._capture.stuck_s
 
     @property
-    def error(self) -> Exception | None:
+    def error(self) -> BaseException | None:
         """What ended them, where it was neither the end of a file nor a stop."""
         return self._deliver.error
 

@@ -12,6 +12,8 @@ TIME_BASE = Fraction(1, UNITS_PER_S)
 _NS_PER_S = 1_000_000_000
 _USUAL_NS = 40_000_000
 _OLDEST_NS = 5_000_000_000
+# A camera's own time line may lag behind capture by as much as its network holds pictures up.
+_FURTHEST_NS = 2_000_000_000
 
 
 class Timeline:
@@ -28,6 +30,9 @@ class Timeline:
         self._pts = -1
         # When the last frame was taken, as the camera has it.
         self._claimed_ns = 0
+        # Of a live camera: what to add to its own times, and the last of the sums.
+        self._anchor_ns: int | None = None
+        self._at_ns = 0
         # Of a file: where the next connection goes on, and what to add to this one's times.
         self._end_ns = 0
         self._shift_ns = 0
@@ -36,6 +41,7 @@ class Timeline:
     def begin(self) -> None:
         """A new connection: its time line may begin anywhere."""
         self._file_ns = None
+        self._anchor_ns = None
         self._claimed_ns = 0
 
     def frame(self, shot: Shot, session: int, now_ns: int, *, live: bool) -> Frame:
@@ -48,7 +54,10 @@ class Timeline:
             live: Whether it has the monotonic clock's time, or a file's own.
         """
         captured_ns = self._believed(shot.captured_ns, now_ns)
-        at_ns = captured_ns - self._epoch_ns if live else self._file_time_ns(shot)
+        if live:
+            at_ns = self._live_time_ns(shot.time_ns, captured_ns) - self._epoch_ns
+        else:
+            at_ns = self._file_time_ns(shot)
         self._end_ns = max(self._end_ns, at_ns + (shot.duration_ns or _USUAL_NS))
         self._pts = max(self._pts + 1, _units(at_ns))
         self._index += 1
@@ -71,6 +80,21 @@ class Timeline:
         before_ns, self._claimed_ns = self._claimed_ns, captured_ns
         is_recent = now_ns - _OLDEST_NS <= captured_ns <= now_ns
         return captured_ns if is_recent and captured_ns > before_ns else now_ns
+
+    def _live_time_ns(self, time_ns: int, captured_ns: int) -> int:
+        """A frame's place, monotonic nanoseconds: its camera's own steps, which are more even.
+
+        They begin at the first frame's capture, and once more where they stop to grow or stray.
+        """
+        if self._anchor_ns is not None:
+            at_ns = time_ns + self._anchor_ns
+            # Put so that what is no number strays, too.
+            if at_ns > self._at_ns and abs(at_ns - captured_ns) <= _FURTHEST_NS:
+                self._at_ns = at_ns
+                return at_ns
+        self._anchor_ns = captured_ns - time_ns
+        self._at_ns = captured_ns
+        return captured_ns
 
     def _file_time_ns(self, shot: Shot) -> int:
         if self._file_ns is None or shot.time_ns <= self._file_ns:

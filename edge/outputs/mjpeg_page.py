@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import html
 import ipaddress
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit

@@ -23,4 +23,5 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if mounted.returncode != 0:
         pytest.skip("this machine does not let tests mount a tmpfs")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    # Lazily, since what a failed test left open shall not keep it mounted.
+    subprocess.run(["umount", "--lazy", str(place)], check=True)

@@ -279,7 +279,10 @@ class _Camera:
 
     def _launch(self) -> str:
         media, rate = self._settings["media"], self._settings["rate"]
-        pay = {"h264": "rtph264pay config-interval=-1", "h265": "rtph265pay config-interval=-1"}
+        # Each keyframe comes with its parameter sets, from the encoder as from a file. With -1 the
+        # payloader puts its own before each slice of a keyframe, and FFmpeg takes that for the
+        # beginning of another picture: of several slices only the first would be whole.
+        pay = {media: f"rtp{media}pay config-interval=0" for media in ("h264", "h265")}
         hurt = "identity name=hurt"
         if self._units:
             # parse gives each picture the caps that the payloader wants.
@@ -287,8 +290,6 @@ class _Camera:
             return f"( {source} ! {pay[media]} name=pay0 pt=96 )"
         width, height = self._size
         encode = {
-            # One slice a picture: rtph264pay puts parameter sets before each slice of a keyframe,
-            # and FFmpeg takes that for the beginning of another picture.
             "h264": f"x264enc threads=1 tune=zerolatency speed-preset=ultrafast key-int-max={rate}",
             "h265": f"x265enc tune=zerolatency speed-preset=ultrafast key-int-max={rate}",
             "mjpeg": "jpegenc",

@@ -40,6 +40,7 @@ def image(seed: int = 0) -> Image:
         (detections((80, 80, 20, 20)), "absurd"),
         (detections((10, 10, 10, 30)), "absurd"),
         (detections((10, 10, 30, 30), score=1.5), "absurd"),
+        (detections(*[(10, 10, 30, 30)] * 3001), "absurd"),
     ],
 )
 def test_every_failure_is_blind(answer, cause):

@@ -198,6 +198,7 @@ static uint32_t draw(uint8_t *at, uint32_t n) {
 static void *fill(void *nothing) {
     (void)nothing;
     struct timespec when;
+    struct v4l2_buffer last = {0};
     clock_gettime(CLOCK_MONOTONIC, &when);
     while (streaming) {
         when.tv_nsec += 1000000000L / rate;
@@ -219,8 +220,15 @@ static void *fill(void *nothing) {
             buffer.timestamp.tv_usec = taken.tv_nsec / 1000;
             buffer.flags = says("wall-clock") ? V4L2_BUF_FLAG_TIMESTAMP_UNKNOWN
                                               : V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
-            buffer.sequence = sequence;
+            buffer.sequence = says("no-count") ? 0 : sequence;
             buffer.bytesused = draw(mapped + (size_t)buffer.index * length, sequence++);
+            /* The same picture for ever, as a driver has it whose sensor stands still. */
+            if (what == 'r') {
+                buffer.timestamp = last.timestamp;
+                buffer.sequence = last.sequence;
+            }
+            if (says("no-time")) memset(&buffer.timestamp, 0, sizeof(buffer.timestamp));
+            last = buffer;
             if (what == 'e') buffer.flags |= V4L2_BUF_FLAG_ERROR;
             if (what == 's') buffer.bytesused /= 2;
             if (what == 'z') buffer.bytesused = 0;

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -141,6 +142,27 @@ def test_pictures_out_of_order_come_in_order_and_none_is_lost(tmp_path):
     assert all(b.time_ns > a.time_ns for a, b in itertools.pairwise(shots))
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_pictures_of_several_slices_come_whole(tmp_path, codec):
+    options = {"bf": "0", "g": "10"}
+    if codec == "libx264":
+        options["x264-params"] = "slices=4:sliced-threads=0"
+    else:
+        options["x265-params"] = "slices=4:log-level=none"
+    size = (320, 256)
+    clip = videos.make(
+        tmp_path / "clip.mp4", frames=40, size=size, rate=50, codec=codec, options=options
+    )
+    if codec == "libx264":
+        assert slices_of(clip) == 4
+    with RtspServer(file=clip) as server, opened(server) as camera:
+        shots = [camera.read() for _ in range(35)]
+    assert sum(shot.damaged for shot in shots) == 0
+    for shot, frame in zip(shots, videos.read(clip), strict=False):
+        for mine, its in zip(shot.image.planes, view(frame).planes, strict=True):
+            np.testing.assert_array_equal(mine, its)
+
+
 def test_frozen_is_silent_and_goes_on_after_a_new_connection():
     with RtspServer() as server:
         with opened(server, silent_after_s=0.5) as camera:
@@ -255,6 +277,16 @@ def test_fifty_connections_leave_nothing_behind(server):
         assert left() == before
         # Each connection holds some 3 MB while it is open: ten of them left would show.
         assert resident_kb() - memory_kb < 8_000
+
+
+def slices_of(clip: Path) -> int:
+    """How many slices the keyframe that a clip begins with has."""
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        to_stream = av.BitStreamFilterContext("h264_mp4toannexb", in_stream=stream)
+        (packet, *_) = to_stream.filter(next(container.demux(stream)))
+        parts = bytes(packet).split(b"\0\0\1")[1:]
+    return sum(part[0] & 0x1F == 5 for part in parts)
 
 
 def resident_kb() -> int:

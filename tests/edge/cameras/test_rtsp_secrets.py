@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import select
 import socket
 import struct
@@ -14,8 +15,10 @@ from contextlib import closing, contextmanager
 import av
 import pytest
 
+from faceguard.edge.cameras import rtsp_address
 from faceguard.edge.cameras.registry import open_camera
 from faceguard.edge.config.camera import RtspCamera
+from faceguard.edge.service.scrub import Scrubber
 from faceguard.engines.errors import CameraAbsent, CameraCorrupt, CameraError, CameraLost
 from faceguard.engines.errors import CameraSilent as Silent
 from tests.edge import videos
@@ -163,16 +166,42 @@ def test_no_answer(scheme):
     assert_clean(error)
 
 
-def test_the_file_with_the_password(tmp_path):
-    for content in (None, b"\xff\xfe\xfa"):
-        secret = tmp_path / "hidden-file"
-        if content is not None:
-            secret.write_bytes(content)
-        camera = RtspCamera(kind="rtsp", url="rtsp://127.0.0.1:1/", user=USER, password_file=secret)
-        error = fails(camera)
-        assert isinstance(error, CameraAbsent)
-        assert "camera.password_file cannot be read" in str(error)
-        assert_clean(error)
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"\xff\xfe\xfa", "no UTF-8 text"),
+        (b"hidden-password\n" * 300, "larger than 4096 bytes"),
+        (b"hidden-password\nhidden-more\n", "in one line and nothing else"),
+        (b"\n", "is empty"),
+        ("pipe", "is no plain file"),
+    ],
+)
+def test_the_file_with_the_password(tmp_path, content, words):
+    secret = tmp_path / "hidden-file"
+    if content == "pipe":
+        os.mkfifo(secret)  # nobody writes: to open it as a file would wait for ever
+    elif content is not None:
+        secret.write_bytes(content)
+    camera = RtspCamera(kind="rtsp", url="rtsp://127.0.0.1:1/", user=USER, password_file=secret)
+    error = fails(camera)
+    assert isinstance(error, CameraAbsent)
+    assert "the file of camera.password_file: " in str(error)
+    assert words in str(error)
+    assert_clean(error)
+
+
+def test_a_password_that_was_changed_is_used_and_never_said(tmp_path, monkeypatch):
+    scrubber = Scrubber()
+    monkeypatch.setattr(rtsp_address, "SCRUBBER", scrubber)
+    secret = tmp_path / "hidden-file"
+    for password in ("hidden-first", "hidden-second"):
+        secret.write_text(password + "\n")
+        with RtspServer(path=PATH, user=USER, password=password) as server:
+            camera = RtspCamera(kind="rtsp", url=server.url, user=USER, password_file=secret)
+            with open_camera(camera, open_within_s=10, silent_after_s=2) as opened:
+                assert opened.read() is not None
+        assert scrubber.scrub(f"it said {password} to {USER}") == "it said *** to ***"
 
 
 def test_what_goes_wrong_later(tmp_path):

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from faceguard.edge.cameras.timely import plausible_ns, within
+from faceguard.edge.cameras.timely import left_behind, plausible_ns, within
 
 
 def test_a_result_or_an_error_comes_back() -> None:
@@ -50,6 +50,32 @@ def test_an_error_that_comes_late_is_dropped() -> None:
     go_on.set()
     thread.join(30)
     assert not thread.is_alive()
+
+
+def test_what_is_left_behind_is_counted_until_it_ends() -> None:
+    go_on, putting = threading.Event(), threading.Event()
+
+    def late(_: bool) -> None:
+        putting.wait(30)
+
+    assert left_behind() == 0
+    for number in range(3):
+        with pytest.raises(TimeoutError):
+            within(0.01, f"left {number}", lambda: go_on.wait(30), late if number else None)
+        assert left_behind() == number + 1
+    within(10, "in time", lambda: None)
+    with pytest.raises(KeyError):
+        within(10, "in time", lambda: {}[1])
+    assert left_behind() == 3
+    threads = {t.name: t for t in threading.enumerate()}
+    go_on.set()
+    threads["left 0"].join(30)
+    # Those that still put away what came late are at work.
+    assert left_behind() == 2
+    putting.set()
+    for number in (1, 2):
+        threads[f"left {number}"].join(30)
+    assert left_behind() == 0
 
 
 @pytest.mark.parametrize(

@@ -367,6 +367,26 @@ def test_times_that_cannot_be_true_are_not_believed(read: Read, setup: str) -> N
     assert times == sorted(set(times))
 
 
+@pytest.mark.parametrize(("setup", "form"), [("", "yuyv"), ("no-count", "yuyv"), ("", "mjpeg")])
+def test_a_picture_given_again_has_the_same_mark(read: Read, setup: str, form: str) -> None:
+    """Though its time of capture was made to differ."""
+    told = read(setup=setup, format=form, width=640, height=480, count=5, then=[("r", 10)])
+    assert told["error"] is None
+    marks = [picture["mark"] for picture in told["pictures"]]
+    assert None not in marks
+    assert len(set(marks[:5])) == 5
+    # Those that were filled already when it began come first.
+    assert len(set(marks[-5:])) == 1
+    times = [picture["time_ns"] for picture in told["pictures"]]
+    assert times == sorted(set(times))
+
+
+def test_a_driver_that_never_gives_a_time_makes_no_marks(read: Read) -> None:
+    told = read(setup="no-time,no-count", width=640, height=480, count=5)
+    assert told["error"] is None
+    assert {picture["mark"] for picture in told["pictures"]} == {None}
+
+
 def test_full_range_is_kept(read: Read) -> None:
     told = read(setup="full-range", width=640, height=480, count=1)
     assert told["pictures"][0]["full_range"]

@@ -65,6 +65,7 @@ def read(source: V4l2, count: int, told: dict[str, Any]) -> None:
                 "time_ns": shot.time_ns,
                 "duration_ns": shot.duration_ns,
                 "damaged": shot.damaged,
+                "mark": shot.source_ns,
             }
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -80,6 +80,7 @@ class Pictures:
         pause_s: Before each.
         interval_ns: Before each, on a `Clock`.
         form: Pixel format.
+        source_ns: The driver's mark on each of them; None for a driver that makes none.
     """
 
     count: int | None = None
@@ -89,6 +90,7 @@ class Pictures:
     pause_s: float = 0.001
     interval_ns: Callable[[], int] | None = None
     form: PixelFormat = PixelFormat.GRAY
+    source_ns: int | None = None
 
 
 # What a connection does next: pictures, a hang, an error to raise, or whatever to return.
@@ -156,12 +158,13 @@ class ShakyCamera(Closing):
             self._last_ns = (
                 now_ns if run.step_ns is None else (self._last_ns or now_ns) + run.step_ns
             )
-            self._line_ns += 40_000_000
-            yield Shot(image, self._last_ns, self._line_ns, 40_000_000, run.damaged)
+            self._line_ns = self._last_ns if self.info.live else self._line_ns + 40_000_000
+            yield Shot(image, self._last_ns, self._line_ns, 40_000_000, run.damaged, run.source_ns)
 
 
 LIVE = CameraInfo(32, 16, None, "test picture")
 FILE = CameraInfo(32, 16, Fraction(25), "test file", live=False)
+ONCE = replace(FILE, again=False)
 
 
 class Bench(Closing):

@@ -158,10 +158,21 @@ def test_the_camera_is_closed_under_a_reader_that_hangs():
 
 
 def test_the_same_picture_again_and_again_is_a_frozen_camera():
-    with Bench(lambda n: [SOME, Pictures(step_ns=0)] if n == 1 else [GOOD]) as bench:
+    marked = Pictures(source_ns=7)
+    with Bench(lambda n: [SOME, marked] if n == 1 else [GOOD]) as bench:
         assert take_from(bench, 2).session == 2
     assert bench.failures("frozen") == 1
     assert bench.dropped("repeated") > 0
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_pictures_of_one_time_are_not_the_same_picture(live):
+    """Several that came in one packet of the network; and a file has no driver."""
+    run = [Pictures(1, source_ns=1), Pictures(50, step_ns=0, source_ns=None if live else 1)]
+    info = LIVE if live else FILE
+    with Bench(lambda _: run, info=info, capacity=60) as bench:
+        assert len(list(bench.frames())) == 51
+    assert bench.dropped("repeated") == 0
 
 
 def test_a_still_scene_is_no_frozen_camera():

@@ -36,7 +36,7 @@ def test_a_slow_camera_is_told_and_goes_on(info):
     run = Pictures(interval_ns=speed.interval_ns)
     with Bench(lambda _: [run], info=info, settings=SETTINGS, clock_ns=Clock()) as bench:
         # A whole window must be seen before its own rate is known, where it does not say it.
-        wait_until(lambda: (bench.capture._intake.pulse.own_rate or 0) > 29)
+        wait_until(lambda: (bench.capture._intake.flow.own_rate or 0) > 29)
         wait_until(lambda: (bench.health.rate or 0) > 29)
         assert bench.health.state is State.UP
         speed.rate = 10.0

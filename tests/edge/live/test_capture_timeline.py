@@ -54,6 +54,39 @@ def test_a_live_cameras_times_are_its_own(gaps_ns):
 
 @given(
     st.integers(-(10**15), 10**15),
+    st.integers(5_000_000, 200_000_000),
+    st.lists(st.integers(0, SECOND), min_size=2, max_size=60),
+    st.integers(0, 10**9),
+)
+def test_recordings_have_the_cameras_steps_and_not_the_networks(start_ns, step_ns, late_ns, off_ns):
+    timeline, captured_ns, frames = Timeline(EPOCH), 0, []
+    for number, late in enumerate(late_ns):
+        # None overtakes another.
+        captured_ns = max(captured_ns + 1, EPOCH + off_ns + number * step_ns + late)
+        shot = Shot(IMAGE, captured_ns, start_ns + number * step_ns)
+        frames.append(timeline.frame(shot, 1, captured_ns, live=True))
+        assert frames[-1].captured_ns == captured_ns
+    steps = {b.pts - a.pts for a, b in itertools.pairwise(frames)}
+    # Units are 11 us: steps are rounded, and add up to nothing.
+    assert steps <= {step_ns * 90_000 // SECOND, step_ns * 90_000 // SECOND + 1}
+    assert frames[0].pts == (frames[0].captured_ns - EPOCH) * 90_000 // SECOND
+
+
+@given(shots, st.integers(1, SECOND))
+def test_a_live_cameras_times_never_stray_far_from_capture(shots, step_ns):
+    timeline, now_ns, before = Timeline(EPOCH), EPOCH, -1
+    for number, (_, time_ns, later_ns, _, wild) in enumerate(shots):
+        now_ns += later_ns + 12_000
+        shot = Shot(IMAGE, now_ns, time_ns if wild else number * step_ns)
+        pts = timeline.frame(shot, 1, now_ns, live=True).pts
+        at = (now_ns - EPOCH) * 90_000 // SECOND
+        assert at - 2 * 90_000 - 1 <= pts
+        assert pts <= at + 2 * 90_000 + 1 or pts == before + 1
+        before = pts
+
+
+@given(
+    st.integers(-(10**15), 10**15),
     st.lists(st.integers(20_000, SECOND), min_size=1, max_size=20),
 )
 def test_a_files_times_are_its_own_and_go_on_after_it_was_opened_anew(start_ns, gaps_ns):

@@ -32,6 +32,7 @@ from faceguard.edge.outputs.worker import Worker
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.style import Look
 from faceguard.edge.types import Image, PixelFormat, SafeFrame, Shape
+from faceguard.engines.closing import Closing
 from faceguard.engines.errors import UsageError
 from faceguard.engines.types import Detections, PixelSource
 from tests.edge.live.breaking import ERRORS, SEAMS, Breaker, Clocks
@@ -155,12 +156,22 @@ def test_a_row_of_pixels_in_a_text_is_found_out(tmp_path):
 def test_nothing_is_shown_before_the_detector_has_spoken(tmp_path):
     scene, ready = Scene(), threading.Event()
 
-    class Slow(Truthful):
-        pass
+    class Opened(Closing):
+        """As detectors are: `score` is what it need not tell of faces below."""
 
-    def open_slowly(_keep: float) -> Slow:
+        def __init__(self, score: float) -> None:
+            self.score = score
+            self.truth = Truthful(scene)
+
+        def detect(self, source: PixelSource) -> Detections:
+            return self.truth.detect(source)
+
+        def close(self) -> None:
+            pass
+
+    def open_slowly(keep: float) -> Opened:
         ready.wait(20)
-        return Slow(scene)
+        return Opened(keep)
 
     meters = Meters()
     with (

@@ -239,6 +239,29 @@ def test_a_folder_that_is_not_there_is_one_line_in_the_log(opened, tmp_path, met
     assert "\n" not in said
 
 
+def test_a_link_is_not_followed(opened, tmp_path, meters, caplog):
+    (tmp_path / "outside").write_text("half a line")
+    (tmp_path / "events.jsonl").symlink_to(tmp_path / "outside")
+    opened(tmp_path / "events.jsonl").offer(Event("started"))
+    until(lambda: meters.value("output_failures_total", output="events") and caplog.records)
+    assert "it is a link, which is not followed" in caplog.records[0].getMessage()
+    assert (tmp_path / "outside").read_text() == "half a line"
+
+
+def test_a_link_that_takes_the_file_s_place_is_not_followed(opened, tmp_path, meters):
+    path, moved = tmp_path / "events.jsonl", tmp_path / "events.old"
+    log = opened(path)
+    log.offer(Event("started"))
+    until(lambda: lines(path), missing=FileNotFoundError)
+    path.rename(moved)
+    path.symlink_to(moved)
+    until(lambda: meters.value("output_failures_total", output="events"))
+    log.offer(Event("stopping"))
+    log.finish()
+    assert log.join(10)
+    assert len(lines(moved)) == 1
+
+
 def test_nothing_is_left_after_the_end(tmp_path, meters):
     files, threads = open_files(), threading.active_count()
     for _ in range(20):

@@ -97,15 +97,26 @@ def test_settings_change_while_it_runs(serve):
     settings = output.box["settings"]
     output.box["settings"] = settings.model_copy(update={"quality": 10})
     until(lambda: len(pictures(output, 2)[-1]) < before / 2)
-    first = output.port
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        other = probe.getsockname()[1]
-    output.box["settings"] = settings.model_copy(update={"port": other})
-    until(lambda: output.port == other)
-    assert get(output).status_code == 200
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", first), 5)
+
+
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [
+        ({"host": "0.0.0.0"}, True),  # noqa: S104 - that is what it warns of
+        ({"host": "0.0.0.0", "user": "guard", "password": "let me in"}, False),  # noqa: S104
+        ({}, False),
+    ],
+)
+def test_who_lets_everybody_in_is_warned_once(meters, caplog, more, warned):
+    settings = MjpegOutput.model_validate({"port": 0, **more})
+    with Mjpeg(lambda: settings, "front", more.get("password"), meters, Quiet(meters)) as output:
+        for _ in range(3):
+            output.open_up()
+            output.shut(broken=True)
+    said = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(said) == warned
+    assert all("anybody who reaches this machine may watch" in line for line in said)
+    assert meters.value("output_failures_total", output="mjpeg") == 0
 
 
 def test_a_port_that_is_taken_is_told_in_one_line_and_tried_again(meters, caplog):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import stat
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -15,6 +18,7 @@ import pytest
 
 from faceguard.edge.av_image import view
 from faceguard.edge.meters import Meters
+from faceguard.edge.outputs import worker
 from faceguard.edge.outputs.disk import Shelf
 from faceguard.edge.outputs.part import whole_bytes
 from faceguard.engines.errors import AlreadyRunning, OutputError
@@ -315,17 +319,60 @@ def test_a_place_that_cannot_be(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_reload_may_name_another_folder(tmp_path):
-    with recorder(tmp_path / "one") as made:
-        for number in range(60):
-            made.encoder.take(safe(number))
-            if number == 30:
-                until(lambda: len(made.recordings._slot) == 0)
-                made.change(folder=tmp_path / "two")
-        made.end()
-    assert all_numbers(tmp_path / "one" / "door") == list(range(50))
-    assert all_numbers(tmp_path / "two" / "door") == list(range(50, 60))
-    assert made.meters.value("output_failures_total", output="recordings") == 0
+class Worn(Shelf):
+    """A card that is worn out: it can be opened, and takes no byte."""
+
+    def begin(self, wall_s):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_disk_that_takes_nothing_is_one_line_and_is_left_more_and_more_alone(
+    tmp_path, monkeypatch, caplog
+):
+    """What cannot begin with a keyframe is passed over, which is no success."""
+    monkeypatch.setattr(worker, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(worker, "_LONGEST_PAUSE_S", 0.1)
+    packets = encoded((safe(number) for number in range(50)), keyframe_s=0.2)
+    assert sum(packet.keyframe for packet in packets) == 10
+    with recorder(tmp_path, shelf=Worn) as made:
+        for round_ in range(1000):
+            for packet in packets:
+                made.recordings.offer(replace(packet, index=round_ * len(packets) + packet.index))
+            if made.meters.value("output_failures_total", output="recordings") > 8:
+                break
+    (record,) = [r for r in caplog.records if r.levelno >= logging.WARNING]
+    assert "Input/output error" in record.getMessage()
+    assert made.recordings._pause_s == 0.1
+
+
+def test_a_link_at_the_camera_s_name_is_not_followed(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "rec").mkdir()
+    (tmp_path / "rec" / "door").symlink_to(outside)
+    with pytest.raises(OutputError, match="link") as caught:
+        Shelf(tmp_path / "rec", "door")
+    assert "\n" not in str(caught.value)
+    assert list(outside.iterdir()) == []
+
+
+def test_a_link_that_comes_to_stand_there_later_is_found_out(tmp_path):
+    with Shelf(tmp_path, "door") as shelf:
+        shelf.check()
+        shelf.place.rename(tmp_path / "aside")
+        shelf.place.symlink_to(tmp_path / "aside")
+        with pytest.raises(OutputError, match="went away"):
+            shelf.check()
+
+
+def test_a_link_at_a_day_is_not_followed(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    with Shelf(tmp_path, "door") as shelf:
+        (shelf.place / "2026-06-09").symlink_to(outside)
+        with pytest.raises(NotADirectoryError):
+            shelf.begin(JUNE)
+    assert list(outside.iterdir()) == []
 
 
 def test_names_tell_when_the_first_picture_was_taken(tmp_path):

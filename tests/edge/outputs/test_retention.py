@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from faceguard.edge.config.outputs import RecordingsOutput
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.disk import Shelf
+from faceguard.edge.outputs.part import Kept
 from faceguard.edge.outputs.retention import Retention
 from faceguard.edge.service.quiet import Quiet
 from tests.edge.outputs.recorded import numbers, safe, tmpfs
@@ -53,7 +55,9 @@ def names(folder: Path) -> list[str]:
     return sorted(p.relative_to(place).as_posix() for p in place.rglob("*") if p.name != ".lock")
 
 
-def retention(folder: Path, clocks: Clocks, meters: Meters | None = None) -> Retention:
+def retention(
+    folder: Path, clocks: Clocks, meters: Meters | None = None, earlier: Retention | None = None
+) -> Retention:
     meters = meters or Meters()
     shelf = Shelf(folder, NAME)
     return Retention(
@@ -62,6 +66,7 @@ def retention(folder: Path, clocks: Clocks, meters: Meters | None = None) -> Ret
         Quiet(meters),
         wall_s=lambda: clocks.wall_s,
         clock_s=lambda: clocks.clock_s,
+        **({"earlier": earlier} if earlier else {}),
     )
 
 
@@ -195,6 +200,122 @@ def test_a_clock_that_jumps_ahead_for_a_while_costs_nothing(tmp_path, clocks):
     assert kept.exists()
 
 
+BOOT = NOW - 400 * DAY_S  # where a board without a clock of its own believes to be
+
+
+def written(folder: Path, keeper: Retention, name: str, clocks: Clocks, size: int = 1000) -> Path:
+    """A segment that this run has just finished."""
+    path = segment(folder, name, mtime_s=clocks.wall_s, size=size)
+    keeper.add(Kept(path.parent.name, path.name, path.stat().st_blocks * 512, clocks.wall_s))
+    return path
+
+
+@pytest.fixture
+def booted(tmp_path, clocks):
+    """What a run of yesterday left, and what this one wrote before and after the clock was set."""
+    found = segment(tmp_path, "2026-06-08/10-00-00.mp4", mtime_s=NOW - DAY_S)
+    clocks.wall_s = BOOT
+    keeper = retention(tmp_path, clocks)
+    early = []
+    for minute in range(3):
+        clocks.go(60)
+        early.append(written(tmp_path, keeper, f"2025-05-05/10-{minute:02}-00.mp4", clocks))
+        keeper.tick(bounds(tmp_path, keep_days=7), 0)
+    clocks.wall_s += NOW - BOOT
+    return keeper, found, early
+
+
+def test_footage_from_before_the_clock_was_set_is_as_young_as_it_is(tmp_path, clocks, booted):
+    keeper, _, early = booted
+    settings = bounds(tmp_path, keep_days=7)
+    keeper.tick(settings, 0)
+    times = [NOW + 60, NOW + 120, NOW + 180]
+    assert [path.stat().st_mtime for path in early] == times
+    clocks.go(700)
+    keeper.tick(settings, 0)
+    assert [path.exists() for path in early] == [True] * 3
+    # Not for ever, and so says the disk to the next run as well.
+    clocks.go(6.9 * DAY_S)
+    keeper.tick(settings, 0)
+    keeper._shelf.close()
+    keeper = retention(tmp_path, clocks)
+    keeper.tick(settings, 0)
+    assert [path.exists() for path in early] == [True] * 3
+    clocks.go(0.2 * DAY_S)
+    keeper.tick(settings, 0)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_footage_from_before_the_clock_was_set_is_newer_than_what_was_there(
+    tmp_path, clocks, booted, looks
+):
+    keeper, found, early = booted
+    if looks:
+        clocks.go(601)
+        keeper.tick(bounds(tmp_path), 0)
+    last = written(tmp_path, keeper, "2026-06-09/10-14-00.mp4", clocks)
+    for gone in (found, *early):
+        assert keeper.remove_oldest("disk")
+        assert not gone.exists()
+    assert not keeper.remove_oldest("disk")
+    assert last.exists()
+
+
+def test_before_the_clock_is_set_what_was_there_goes_first(tmp_path, clocks):
+    """It seems to be of the future by then."""
+    found = segment(tmp_path, "2026-06-08/10-00-00.mp4", mtime_s=NOW - DAY_S)
+    clocks.wall_s = BOOT
+    keeper = retention(tmp_path, clocks)
+    early = [written(tmp_path, keeper, f"2025-05-05/10-0{n}-00.mp4", clocks) for n in range(2)]
+    clocks.go(601)
+    keeper.tick(bounds(tmp_path), 0)
+    assert keeper.remove_oldest("disk")
+    assert (found.exists(), early[0].exists()) == (False, True)
+
+
+def test_a_jump_that_is_taken_back_leaves_the_times_as_they_were(tmp_path, clocks):
+    keeper = retention(tmp_path, clocks)
+    before = written(tmp_path, keeper, "2026-06-09/10-00-00.mp4", clocks)
+    clocks.go(300)
+    clocks.wall_s += 30 * DAY_S
+    between = written(tmp_path, keeper, "2026-07-09/10-05-00.mp4", clocks)
+    assert before.stat().st_mtime == NOW + 30 * DAY_S
+    clocks.go(300)
+    clocks.wall_s -= 30 * DAY_S
+    keeper.tick(bounds(tmp_path, keep_days=7), 0)
+    assert (before.stat().st_mtime, between.stat().st_mtime) == (NOW, NOW + 300)
+    clocks.go(700)
+    keeper.tick(bounds(tmp_path, keep_days=7), 0)
+    assert before.exists()
+    assert between.exists()
+
+
+def test_a_folder_that_is_opened_anew_forgets_nothing_of_this_run(tmp_path, clocks):
+    clocks.wall_s = BOOT
+    first = retention(tmp_path, clocks)
+    early = written(tmp_path, first, "2025-05-05/10-00-00.mp4", clocks)
+    first._shelf.close()
+    clocks.wall_s += NOW - BOOT
+    again = retention(tmp_path, clocks, earlier=first)
+    again.tick(bounds(tmp_path, keep_days=7), 0)
+    clocks.go(700)
+    again.tick(bounds(tmp_path, keep_days=7), 0)
+    assert early.exists()
+    assert early.stat().st_mtime == NOW
+
+
+def test_where_the_disk_s_own_clock_is_another_its_times_are_left_alone(tmp_path, clocks):
+    """A network file system whose server knows the time."""
+    clocks.wall_s = BOOT
+    keeper = retention(tmp_path, clocks)
+    path = segment(tmp_path, "2025-05-05/10-00-00.mp4", mtime_s=NOW)
+    keeper.add(Kept(path.parent.name, path.name, 1000, NOW))
+    clocks.wall_s += NOW - BOOT
+    keeper.tick(bounds(tmp_path, keep_days=7), 0)
+    assert path.stat().st_mtime == NOW
+
+
 def test_what_others_removed_or_added_is_found_out(tmp_path, clocks):
     first = segment(tmp_path, "2026-06-01/10-00-00.mp4", mtime_s=NOW, size=100_000)
     second = segment(tmp_path, "2026-06-01/11-00-00.mp4", mtime_s=NOW + 1, size=100_000)
@@ -321,6 +442,23 @@ def test_where_all_of_ours_would_not_help_none_goes(disk):
         assert len(made.closed()) >= before
         assert made.meters.value("recordings_removed_total", cause="disk") == 0
     assert all_numbers(made.place)[0] == 0
+
+
+def test_a_full_disk_holds_up_nobody_who_waits_for_room(disk):
+    """Files wait for the recorder; while it pauses it takes what comes, and drops it."""
+    with recorder(disk, segment_s=60, free_mb=1, encoding=ROOM, wait=True) as made:
+        fill(disk, leave=100_000)
+        # Twice as many as it can hold.
+        numbered = [safe(number) for number in range(2 * made.recordings.holds)]
+        offering = threading.Thread(
+            target=lambda: [made.encoder.take(frame) for frame in numbered], daemon=True
+        )
+        offering.start()
+        offering.join(60)
+        assert not offering.is_alive()
+        assert made.kinds() == ["recording-paused"]
+        made.end()
+    assert made.closed() == []
 
 
 def test_a_disk_of_a_few_hundred_kib(small_disk):

@@ -331,6 +331,19 @@ def test_nothing_is_left() -> None:
 
 
 @needs_gstreamer
+@pytest.mark.parametrize(("host", "warned"), [("0.0.0.0", 1), ("127.0.0.1", 0)])  # noqa: S104
+def test_who_lets_everybody_in_is_warned(
+    host: str, warned: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = idle(host=host)
+    server.open_up()
+    server.shut(broken=False)
+    said = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(said) == warned
+    assert all("rtsp: anybody who reaches this machine may watch" in line for line in said)
+
+
+@needs_gstreamer
 def test_a_port_or_host_that_cannot_be_had_is_named() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

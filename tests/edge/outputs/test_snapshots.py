@@ -141,11 +141,47 @@ def test_settings_change_while_it_runs(opened, tmp_path):
     output.offer((safe(image(PixelFormat.I420, NOISE)), event(track=1)))
     until(lambda: len(shots(tmp_path / "shots")) == 1)
     before = output.box["settings"]
-    output.box["settings"] = before.model_copy(update={"quality": 5, "folder": tmp_path / "other"})
+    output.box["settings"] = before.model_copy(update={"quality": 5})
     output.offer((safe(image(PixelFormat.I420, NOISE)), event(track=2)))
     drained(output)
-    (one,), (two,) = shots(tmp_path / "shots"), shots(tmp_path / "other")
-    assert (tmp_path / "other" / two).stat().st_size < (tmp_path / "shots" / one).stat().st_size / 4
+    one, two = (tmp_path / "shots" / name for name in shots(tmp_path / "shots"))
+    assert two.stat().st_size < one.stat().st_size / 4
+
+
+@pytest.mark.parametrize("at", ["front", "front/2031-05-06"])
+def test_links_are_not_followed(opened, tmp_path, meters, caplog, at):
+    outside, link = tmp_path / "outside", tmp_path / "shots" / at
+    outside.mkdir()
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    output = opened()
+    output.offer((safe(), event()))
+    until(lambda: meters.value("output_failures_total", output="snapshots") and caplog.records)
+    drained(output)
+    assert list(outside.iterdir()) == []
+    assert "link" in caplog.records[0].getMessage()
+    assert "\n" not in caplog.records[0].getMessage()
+
+
+def test_the_folder_that_is_named_may_be_a_link(opened, tmp_path):
+    (tmp_path / "large").mkdir()
+    (tmp_path / "shots").symlink_to(tmp_path / "large")
+    output = opened()
+    output.offer((safe(), event()))
+    drained(output)
+    assert shots(tmp_path / "large") == ["front/2031-05-06/12-30-15-appears-3.jpg"]
+
+
+def test_a_folder_that_goes_away_is_made_again(opened, tmp_path, meters):
+    output = opened()
+    output.offer((safe(), event(track=1)))
+    until(lambda: len(shots(tmp_path / "shots")) == 1)
+    (tmp_path / "shots").rename(tmp_path / "moved")
+    output.offer((safe(), event(track=2)))
+    drained(output)
+    assert shots(tmp_path / "shots") == ["front/2031-05-06/12-30-15-appears-2.jpg"]
+    assert len(shots(tmp_path / "moved")) == 1
+    assert meters.value("output_failures_total", output="snapshots") == 0
 
 
 def test_a_full_disk_leaves_no_half_picture_and_goes_on_when_there_is_room(

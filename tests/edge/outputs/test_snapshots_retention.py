@@ -16,7 +16,7 @@ from faceguard.edge.events import Event
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.album import Album
 from faceguard.edge.outputs.snapshots import Snapshots
-from faceguard.edge.outputs.steady_clock import SteadyClock
+from faceguard.edge.outputs.steady_clock import SteadyClock, since_boot_s
 from faceguard.edge.service.quiet import Quiet
 from faceguard.engines.errors import OutputError
 from tests.edge.outputs.safe_frames import safe
@@ -183,6 +183,26 @@ def test_after_a_jump_of_the_clock_nothing_is_old_for_a_while():
 
 def test_a_clock_that_was_never_set_is_not_trusted():
     assert not SteadyClock(wall_s=lambda: 1000.0, clock_s=lambda: 0.0).is_trusted()
+
+
+def test_a_jump_is_told_once_and_by_how_much():
+    clocks = Clocks()
+    steady = SteadyClock(wall_s=lambda: clocks.wall_s, clock_s=lambda: clocks.now_s)
+    assert steady.jumped_s() == 0
+    clocks.wall_s += 300
+    assert not steady.is_trusted()
+    clocks.wall_s -= 100
+    clocks.now_s += 10
+    assert steady.jumped_s() == 190
+    assert steady.jumped_s() == 0
+    for _ in range(100):  # a clock that is drawn to the right time bit by bit
+        clocks.wall_s += 10
+        assert steady.jumped_s() == 0
+
+
+def test_sleep_is_no_jump():
+    """The clock that the wall clock is held against goes on while the machine sleeps."""
+    assert abs(since_boot_s() - float(Path("/proc/uptime").read_text().split()[0])) < 60
 
 
 def test_too_many_of_one_second_is_an_error(tmp_path):
