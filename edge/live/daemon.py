@@ -158,6 +158,7 @@ class Daemon:
                 lambda: self._rooms.covered,
                 describe(config.camera),
                 self._outputs.names,
+                lambda: self._outputs.stuck,
             ),
             meters,
             self._notifier,
@@ -263,6 +264,8 @@ class Daemon:
 
     def _beat(self) -> None:
         """A frame or slate went out; called by the deliver room."""
+        if self._outputs.is_dead:
+            return  # it only seems to go out, and the watchdog must know
         self._pulse.beat()
         if not self._is_ready:
             self._is_ready = True

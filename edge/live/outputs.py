@@ -19,6 +19,8 @@ from faceguard.edge.types import SafeFrame
 from faceguard.engines.closing import Closing
 
 P = TypeVar("P", bound=Part)
+# Longer than a server takes to come up.
+_STUCK_S = 45.0
 # What the rooms themselves may hold of redacted copies, besides the outputs.
 _IN_ROOMS = 6
 # To end in, where all the time was used up before.
@@ -125,6 +127,20 @@ class Outputs(Closing):
     def names(self) -> list[str]:
         """The outputs that there are."""
         return [worker.name for worker in self._all()]
+
+    @property
+    def stuck(self) -> list[str]:
+        """The outputs that hang in what they do, and take nothing meanwhile."""
+        return [worker.name for worker in self._all() if worker.stuck_s > _STUCK_S]
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether there are outputs for pictures, and every one of them hangs."""
+        hanging = set(self.stuck)
+        if self.encoder is not None and self.encoder.name in hanging:
+            hanging |= {worker.name for worker in self._packet_sinks}
+        ends = [w for w in (*self._frame_sinks, *self._packet_sinks) if w is not self.encoder]
+        return bool(ends) and all(worker.name in hanging for worker in ends)
 
     @property
     def copies(self) -> int:

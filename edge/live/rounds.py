@@ -32,6 +32,7 @@ class Views:
         covered: Why frames are covered whole at the moment; None while masks cover.
         camera: The camera in words that may be shown.
         outputs: The outputs that there are.
+        stuck: Those of them that hang.
     """
 
     health: Callable[[], Health]
@@ -41,6 +42,7 @@ class Views:
     covered: Callable[[], str | None]
     camera: str
     outputs: list[str]
+    stuck: Callable[[], list[str]]
 
 
 class Rounds:
@@ -131,8 +133,10 @@ class Rounds:
         health, budget = self._views.health(), self._views.budget()
         info = health.info
         counted = self._figures.now()
+        outputs = counted["outputs"]
         counted["outputs"] = {
-            name: counted["outputs"].get(name, {}) for name in self._views.outputs
+            name: {**outputs.get(name, {}), "up": self._output_up.get(name, False)}
+            for name in self._views.outputs
         }
         return {
             "pid": os.getpid(),
@@ -170,8 +174,9 @@ class Rounds:
         self._last_out = (now_ns, out)
 
     def _tell_changes(self, budget: Budget) -> None:
+        stuck = self._views.stuck()
         for name in self._views.outputs:
-            up = self._meters.value("output_up", output=name) > 0
+            up = self._meters.value("output_up", output=name) > 0 and name not in stuck
             if self._output_up.get(name, True) != up:
                 self._on_event(Event("output-works" if up else "output-failed", {"output": name}))
             self._output_up[name] = up

@@ -79,7 +79,7 @@ class Recordings(Worker[SafePacket]):
         self._heard_s = 0.0
         self._paused = False
         self._paused_until_s = 0.0
-        self._pause_s = _PAUSE_S
+        self._full_pause_s = _PAUSE_S
 
     def open_up(self) -> None:
         """Locks the folder and finishes what a killed run left.
@@ -206,7 +206,7 @@ class Recordings(Worker[SafePacket]):
         written = self._with_room(segment.store)
         if written:
             self.meters.recorded_bytes.inc(written)
-            self._pause_s = _PAUSE_S
+            self._full_pause_s = _PAUSE_S
 
     def _finish(self) -> None:
         """Ends the open segment, and gives its file the name that it keeps."""
@@ -241,8 +241,8 @@ class Recordings(Worker[SafePacket]):
         """
         done = self._squeezed_in(work)
         if done is None:
-            self._paused_until_s = time.monotonic() + self._pause_s
-            self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
+            self._paused_until_s = time.monotonic() + self._full_pause_s
+            self._full_pause_s = min(self._full_pause_s * 2, _LONGEST_PAUSE_S)
             self._pause("a write found no space")
         return done
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 import os
 import stat
@@ -334,12 +335,15 @@ def test_a_disk_that_takes_nothing_is_one_line_and_is_left_more_and_more_alone(
     monkeypatch.setattr(worker, "_LONGEST_PAUSE_S", 0.1)
     packets = encoded((safe(number) for number in range(50)), keyframe_s=0.2)
     assert sum(packet.keyframe for packet in packets) == 10
+    numbered = itertools.count()
     with recorder(tmp_path, shelf=Worn) as made:
-        for round_ in range(1000):
-            for packet in packets:
-                made.recordings.offer(replace(packet, index=round_ * len(packets) + packet.index))
-            if made.meters.value("output_failures_total", output="recordings") > 8:
-                break
+
+        def failed() -> bool:
+            for packet in (*packets[1:], packets[0]):
+                made.recordings.offer(replace(packet, index=next(numbered)))
+            return made.meters.value("output_failures_total", output="recordings") > 8
+
+        until(failed)
     (record,) = [r for r in caplog.records if r.levelno >= logging.WARNING]
     assert "Input/output error" in record.getMessage()
     assert made.recordings._pause_s == 0.1
