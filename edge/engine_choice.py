@@ -68,7 +68,8 @@ class EngineChoice:
         """
         known = self.manifest.catalogue
         if asked is not None and known is not None and asked != known:
-            raise UsageError(f"{self.path}: built from {known}, not from {self.words.detector} {asked}")
+            said = f"{self.words.detector} {asked}"
+            raise UsageError(f"{self.path}: built from {known}, not from {said}")
         if asked is None and known is None:
             raise UsageError(
                 f"{self.path}: built from {self.manifest.name!r}, which the catalogue does not "
@@ -94,9 +95,8 @@ class EngineChoice:
             UsageError: It is larger, or the engine knows one size only.
         """
         if long_side_px is not None and self.is_fixed:
-            raise UsageError(
-                f"{self.words.size} {long_side_px}: {self.path.name} takes pictures of one size only"
-            )
+            asked = f"{self.words.size} {long_side_px}"
+            raise UsageError(f"{asked}: {self.path.name} takes pictures of one size only")
         most = self.largest_px
         if long_side_px is not None and most is not None and long_side_px > most:
             raise UsageError(

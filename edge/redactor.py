@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from faceguard.edge.engine_choice import EngineChoice
-from faceguard.edge.masks import MaskSettings
 from faceguard.edge.file_formats import open_sink, open_source
+from faceguard.edge.masks import MaskSettings
 from faceguard.edge.pipeline import Plan, redacted, run
 from faceguard.edge.preview import draw
 from faceguard.edge.redactor_settings import RedactorSettings

@@ -12,7 +12,6 @@ import pytest
 
 from tests.engines.tools import NATIVE, compile_library
 
-
 CAMERA = """
 camera: {{kind: synthetic, frames: 40}}
 metrics: {{port: 0}}

@@ -37,7 +37,8 @@ def _place(name: str, folder: Path, free_mb: float, keep_gb: float | None) -> Fi
     """One folder."""
     wrong = _unwritable(folder)
     if wrong is not None:
-        mend = f"sudo install -d -o {_me()} {folder}"
+        full = "No space" in wrong or "quota" in wrong
+        mend = "free some space there" if full else f"sudo install -d -o {_me()} {folder}"
         return Finding(name, State.WARNING, f"{folder}: {wrong}", mend)
     usage = shutil.disk_usage(nearest(folder))
     room = f"{folder}: {gigabytes(usage.free)} of {gigabytes(usage.total)} free"

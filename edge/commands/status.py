@@ -26,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "The exit code is 0 when all is well, 1 when something is wrong (no camera, an output "
         "that fails, frames covered whole or held back), 3 when nothing runs."
     )
-    parser.add_argument("--name", help="of one camera; left out: all that there are")
+    parser.add_argument(
+        "camera", nargs="?", metavar="NAME", help="of one camera; left out: all that there are"
+    )
+    parser.add_argument("--name", help="the same")
     parser.add_argument(
         "--folder",
         type=Path,
@@ -51,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     folders = runtime_folders(options.folder)
     never = threading.Event()
     while True:
-        found = list(_found(folders, options.name))
+        found = list(_found(folders, options.name or options.camera))
         _show(found, folders, options)
         if not options.watch:
             return _code(found)
@@ -72,7 +75,7 @@ def _show(found: list[Status], folders: list[Path], options: argparse.Namespace)
     if options.json:
         text = json.dumps({status.name: _for_programs(status) for status in found}) + "\n"
     else:
-        text = "\n".join(told(status) for status in found) or _nobody(folders, options.name)
+        text = "\n".join(told(status) for status in found) or _nobody(folders, options.name or options.camera)
     if options.watch and sys.stdout.isatty() and not options.json:
         text = _CLEAR + text
     sys.stdout.write(text)

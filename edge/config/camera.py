@@ -153,7 +153,7 @@ class Supervision(Part):
     """Below this part of its own rate a camera is called slow."""
     retry_first_s: Annotated[float, Field(ge=0.05, le=60)] = 0.5
     """Pause before the first try to open it again; doubles from try to try, with some jitter."""
-    retry_longest_s: Annotated[float, Field(ge=0.1, le=3600)] = 15.0
+    retry_longest_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
     """The longest pause between tries."""
     restart_argus: bool = False
     """Whether nvargus-daemon may be restarted when a CSI camera hangs; three times an hour."""

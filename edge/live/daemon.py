@@ -21,7 +21,7 @@ from faceguard.edge.events import Event
 from faceguard.edge.live.current import Current
 from faceguard.edge.live.detector import check_detector, open_live_detector
 from faceguard.edge.live.finder import LiveFinder
-from faceguard.edge.live.outputs import Outputs
+from faceguard.edge.live.outputs import Outputs, where
 from faceguard.edge.live.rooms import Rooms
 from faceguard.edge.live.rounds import Rounds, Views
 from faceguard.edge.meters import Meters
@@ -67,6 +67,7 @@ class Daemon:
         self._notifier = Notifier()
         self._pulse = Pulse(self._notifier)
         self._is_ready = False
+        self._serves_metrics = False
         self._hanging: list[str] = []
         check_detector(config.detector)
 
@@ -100,6 +101,8 @@ class Daemon:
             stack.callback(self._notifier.close)
             self._build(stack, runtime_folder(config.outputs.status.folder))
             self._happened(Event("started", {"camera": shown}))
+            for line in where(config):
+                _log.info("%s", line)
             try:
                 self._look_after()
             finally:
@@ -143,8 +146,8 @@ class Daemon:
                 is_patient=_waits(config),
             )
         )
-        if config.metrics is not None:
-            self._serve_metrics(stack)
+        self._stack = stack
+        self._serve_metrics()
         thermometer = stack.enter_context(Thermometer())
         thermometer.start()
         self._status = stack.enter_context(StatusFile(folder, config.name))
@@ -203,6 +206,7 @@ class Daemon:
 
     def _round(self) -> None:
         try:
+            self._serve_metrics()
             self._rounds.go()
             self._quiet.over("round")
         except Exception as error:  # noqa: BLE001 - looking around must not end the camera
@@ -242,7 +246,10 @@ class Daemon:
             self._happened(
                 Event(
                     "reloaded",
-                    {"changed": ", ".join(changes.live), "restart": ", ".join(changes.restart)},
+                    {
+                        "changed": ", ".join(changes.live) or "nothing",
+                        "restart": ", ".join(changes.restart) or None,
+                    },
                 )
             )
         if self._is_ready:
@@ -294,15 +301,17 @@ class Daemon:
     def _budget(self) -> Budget:
         return UNLIMITED
 
-    def _serve_metrics(self, stack: ExitStack) -> None:
+    def _serve_metrics(self) -> None:
         """Figures are worth having, but no reason to let the camera stand still."""
         part = self._current.config.metrics
-        if part is None:
+        if part is None or self._serves_metrics:
             return
         try:
-            stack.enter_context(MetricsServer(self._meters, part.host, part.port))
+            self._stack.enter_context(MetricsServer(self._meters, part.host, part.port))
         except FaceguardError as error:
-            _log.error("no figures: %s", error)
+            self._quiet.say(_log, logging.ERROR, "metrics", f"no figures: {error}")
+        else:
+            self._serves_metrics = True
 
 
 def _waits(config: Config) -> bool:

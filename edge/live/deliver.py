@@ -114,8 +114,10 @@ class Deliver:
             self._quiet.say(_log, logging.ERROR, f"deliver {what}", f"{what}: {told(error)}")
 
     def _tell(self, safe: SafeFrame) -> None:
+        # With a slate all leave; it shows none of them.
+        shown = safe if safe.session else None
         for event in self._presence.see(safe):
-            self._on_event(event, safe)
+            self._on_event(event, shown)
 
     def _all_leave(self) -> None:
         self._meters.tracks_now.set(0)

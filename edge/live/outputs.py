@@ -196,6 +196,23 @@ class Outputs(Closing):
         return [*self._frame_sinks, *self._packet_sinks, *self._tellers()]
 
 
+def where(config: Config) -> list[str]:
+    """Where to find what comes out, a line an output; for the log, which holds no addresses."""
+    out = config.outputs
+    lines = []
+    if out.rtsp is not None:
+        lines.append(f"live video by RTSP: {out.rtsp.host} port {out.rtsp.port}, /{config.name}")
+    if out.mjpeg is not None:
+        lines.append(f"page for browsers: {out.mjpeg.host} port {out.mjpeg.port}")
+    if out.recordings is not None:
+        lines.append(f"recordings: {out.recordings.folder / config.name}")
+    if out.snapshots is not None:
+        lines.append(f"snapshots: {out.snapshots.folder / config.name}")
+    if config.metrics is not None:
+        lines.append(f"figures: {config.metrics.host} port {config.metrics.port}, /metrics")
+    return lines
+
+
 def _kept(part: P | None) -> P:
     """A part that was there at the start; reloading changes keys and takes no part away."""
     if part is None:

@@ -89,6 +89,7 @@ class EventsLog(Worker[Event]):
             self._file = _STDOUT
         else:
             try:
+                self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
                 self._file = os.open(self._path, _FLAGS, _MODE)
             except OSError as error:
                 is_link = error.errno == errno.ELOOP and self._path.is_symlink()

@@ -35,8 +35,8 @@ _WARNINGS = {
     "covered-whole",
     "output-failed",
     "recording-paused",
-    "reload-refused",
 }
+_SAID_ELSEWHERE = {"reload-refused"}
 _events = logging.getLogger("faceguard.events")
 _log = logging.getLogger(__name__)
 
@@ -102,7 +102,12 @@ def put_back() -> None:
 
 
 def log_event(event: Event) -> None:
-    """Writes an event as a line with fields: EVENT, and what there is to say about it."""
+    """Writes an event as a line with fields: EVENT, and what there is to say about it.
+
+    Those of which a line with the reason stands in the log already are left out.
+    """
+    if event.kind in _SAID_ELSEWHERE:
+        return
     level = logging.WARNING if event.kind in _WARNINGS else logging.INFO
     words = ", ".join(f"{key} {value}" for key, value in event.fields.items() if value is not None)
     _events.log(

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 STARS = "***"
-# A shorter one may be part of any word, which would then tell where it was.
-_SHORT = 4
+# A shorter one may be part of many a word, and stars in its midst would then tell what it is.
+_SHORT = 8
 # Eight numbers or bytes in a row are what a picture looks like in an error's words.
 _NUMBER = r"-?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,3})?"
 _PIXELS = re.compile(

@@ -10,7 +10,9 @@ import sys
 import pytest
 
 from faceguard.edge.cli import main
+from faceguard.edge.live.health import State
 from faceguard.edge.outputs.status import StatusFile
+from faceguard.edge.verdict import NOT_READY
 
 WELL = {
     "pid": os.getpid(),
@@ -106,6 +108,67 @@ def test_trouble_is_told_first_and_is_exit_code_1(write, status, changes, word):
     first = said.splitlines()[0]
     assert first.startswith("front: running for 3 h 12 min, in trouble: ")
     assert word in first
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_of_a_camera_has_words(write, status, state):
+    write(camera={**WELL["camera"], "state": state.value, "since_s": 61})
+    code, said = status()
+    assert f"  camera    {state.value} for 1 min 1 s, 1280x720" in said
+    if state in (State.UP, State.ENDED):
+        assert code == 0
+        assert "all is well" in said
+    else:
+        assert code == 1
+        assert said.splitlines()[0].endswith(f"in trouble: camera {state.value}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        # At the start: frames come, and the detector is being opened.
+        (
+            {"blind_s": 0.4, "covered": NOT_READY},
+            "frames are covered whole (detector not ready)",
+        ),
+        # A slate is shown, since it is too hot.
+        (
+            {"paused": True, "budget": "too hot", "faces": {"now": 0, "total": 3}},
+            "nothing goes out (too hot)",
+        ),
+        # All at once, the camera first.
+        (
+            {
+                "camera": {"state": "lost", "cause": "frozen", "since_s": 5},
+                "blind_s": 7.0,
+                "paused": True,
+                "budget": "too hot",
+            },
+            "camera lost (frozen); the detector fails, every frame is covered whole for 7 s",
+        ),
+    ],
+)
+def test_what_is_shown_instead_of_the_picture_is_said(write, status, changes, words):
+    write(**changes)
+    code, said = status()
+    assert code == 1
+    assert words in said.splitlines()[0]
+
+
+def test_a_process_that_lives_and_writes_no_more_is_in_trouble(write, status, tmp_path):
+    """Its main thread hangs, while the rest may go on."""
+    write()
+    path = tmp_path / "front.json"
+    state = json.loads(path.read_text())
+    state["written_ns"] -= 9_000_000_000
+    path.write_text(json.dumps(state))
+    code, said = status()
+    assert code == 1
+    assert "in trouble: it has said nothing for 9 s" in said.splitlines()[0]
+    assert said.splitlines()[-1].endswith("wrote this 9 s ago")
+    found = json.loads(status("--json")[1])["front"]
+    assert (found["running"], found["well"]) == (True, False)
+    assert found["age_s"] >= 9
 
 
 def test_nothing_runs(status, tmp_path):

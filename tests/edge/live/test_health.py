@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faceguard.edge.live.health import Health, Flow, State
+from faceguard.edge.live.health import Flow, Health, State
 
 SECOND = 1_000_000_000
 

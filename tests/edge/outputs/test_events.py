@@ -230,12 +230,19 @@ def test_a_pipe_without_a_reader_holds_nobody(opened, tmp_path, meters):
         os.close(reader)
 
 
-def test_a_folder_that_is_not_there_is_one_line_in_the_log(opened, tmp_path, meters, caplog):
+def test_a_folder_that_is_not_there_is_made(opened, tmp_path):
+    path = tmp_path / "some" / "where" / "events.jsonl"
+    opened(path).offer(Event("started"))
+    until(lambda: lines(path), missing=FileNotFoundError)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line_in_the_log(opened, tmp_path, meters, caplog):
+    (tmp_path / "nowhere").write_text("a file")
     opened(tmp_path / "nowhere" / "events.jsonl").offer(Event("started"))
     until(lambda: meters.value("output_failures_total", output="events") > 0)
     until(lambda: caplog.records)
     (said,) = {record.getMessage() for record in caplog.records}
-    assert "events.jsonl: cannot be written: No such file or directory" in said
+    assert "events.jsonl: cannot be written: File exists" in said
     assert "\n" not in said
 
 

@@ -116,7 +116,7 @@ def test_the_advice_names_what_named_the_folder(tmp_path, nowhere):
     own.mkdir()
     (own / "faceguard").write_text("")
     by_user = said(None, {"XDG_RUNTIME_DIR": str(own)})
-    assert by_user.endswith("no folder; remove it, or name one of this user's own in XDG_RUNTIME_DIR")
+    assert by_user.endswith("remove it, or name one of this user's own in XDG_RUNTIME_DIR")
     open_to_all = tmp_path / f"faceguard-{os.geteuid()}"
     open_to_all.mkdir()
     open_to_all.chmod(0o777)

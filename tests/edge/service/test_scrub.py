@@ -63,9 +63,12 @@ def test_words_that_hold_a_short_secret_or_a_users_name_stay():
     assert scrubber.scrub("camera abcd, cam: abc") == "camera abcd, ***: ***"
     scrubber.add_login("cam", "cam")
     assert scrubber.scrub("webcam cam") == "webcam ***"
-    scrubber.add("admin")
-    scrubber.add_login("admin", None)
-    assert scrubber.scrub("administer") == "***ister"
+    scrubber.add("other", "admin")
+    assert scrubber.scrub("name another place") == "name another place"
+    assert scrubber.scrub("other:admin@") == "***:***@"
+    scrubber.add("administer")
+    scrubber.add_login("administer", None)
+    assert scrubber.scrub("administered") == "***ed"
 
 
 def test_this_machines_own_names_and_nothing_are_no_secrets():
