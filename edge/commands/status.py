@@ -75,7 +75,8 @@ def _show(found: list[Status], folders: list[Path], options: argparse.Namespace)
     if options.json:
         text = json.dumps({status.name: _for_programs(status) for status in found}) + "\n"
     else:
-        text = "\n".join(told(status) for status in found) or _nobody(folders, options.name or options.camera)
+        asked = options.name or options.camera
+        text = "\n".join(told(status) for status in found) or _nobody(folders, asked)
     if options.watch and sys.stdout.isatty() and not options.json:
         text = _CLEAR + text
     sys.stdout.write(text)
