@@ -15,11 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from faceguard.edge.budget import Budget
-from faceguard.edge.change import Change
 from faceguard.edge.live.health import Health, State
+from faceguard.edge.live.line import Line
 from faceguard.edge.live.slate import USUAL_KIND, Slate
 from faceguard.edge.live.timeline import TIME_BASE
-from faceguard.edge.lookahead import LookAhead
 from faceguard.edge.meters import Meters
 from faceguard.edge.pipeline import Plan
 from faceguard.edge.pool import POOLED_FORMATS, ImagePool, PoolEmpty
@@ -27,7 +26,6 @@ from faceguard.edge.redact import redact
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.service.telling import told
 from faceguard.edge.slot import Closed, Slot
-from faceguard.edge.tracking import Tracker
 from faceguard.edge.types import Cover, Frame, Image, SafeFrame
 from faceguard.edge.verdict import Blind, Judge
 from faceguard.engines.closing import Closing
@@ -93,7 +91,7 @@ class Process(Closing):
         self._epoch_ns = epoch_ns
         self._copies = copies
         self._pool: ImagePool | None = None
-        self._line: _Line | None = None
+        self._line: Line | None = None
         self._kind = USUAL_KIND
         self._last_pts = -1
         # So that the first slate comes when the first frame is late.
@@ -189,7 +187,7 @@ class Process(Closing):
         except Exception as error:  # noqa: BLE001 - any failure at all must cover the frames
             self._lost_track(frame, line, error)
 
-    def _look(self, frame: Frame, line: _Line) -> Detections | Blind | None:
+    def _look(self, frame: Frame, line: Line) -> Detections | Blind | None:
         """The verdict on a frame; None where it is not looked at on purpose."""
         if not line.is_due(frame.index) and not line.change.is_great(frame.image):
             return None
@@ -240,7 +238,7 @@ class Process(Closing):
         self._last_out_ns = time.monotonic_ns()
         self._safe.put(safe)
 
-    def _lost_track(self, frame: Frame, line: _Line, error: Exception) -> None:
+    def _lost_track(self, frame: Frame, line: Line, error: Exception) -> None:
         """Tracking failed: all that waits is covered whole, and what is known is forgotten."""
         self._say("track", f"frames are covered whole: {told(error)}")
         waiting = line.delay.give_up()
@@ -266,14 +264,14 @@ class Process(Closing):
             for one in line.delay.give_up():
                 self._send(one, Cover(whole="tracking failed"), line.plan)
 
-    def _line_for(self, frame: Frame) -> _Line:
+    def _line_for(self, frame: Frame) -> Line:
         """The delay line for a frame: a new one where nothing known applies to it."""
         plan, image = self._settings.plan(), frame.image
         kind = (frame.session, image.kind)
         if self._line is None or self._line.kind != kind:
             self._flush()
             self._kind = image.kind
-            self._line = _Line(plan, kind)
+            self._line = Line(plan, kind)
         self._line.retune(plan, self._settings.budget().detect_every)
         return self._line
 
@@ -350,7 +348,7 @@ class Process(Closing):
     def _pts(self, at_ns: int) -> int:
         return int((at_ns - self._epoch_ns) * TIME_BASE.denominator // 1_000_000_000)
 
-    def _count_tracks(self, line: _Line) -> None:
+    def _count_tracks(self, line: Line) -> None:
         started = line.tracker.started
         self._meters.tracks.inc(started - line.counted)
         line.counted = started
@@ -360,38 +358,3 @@ class Process(Closing):
 
     def _say(self, key: str, message: str) -> None:
         self._quiet.say(_log, logging.ERROR, f"process {key}", message)
-
-
-class _Line:
-    """What is known while nothing but the faces changes: a delay line and its tracker."""
-
-    def __init__(self, plan: Plan, kind: tuple[object, ...]) -> None:
-        self.kind = kind
-        self.plan = plan
-        self.tracker = Tracker(plan.tracking, keep_frames=plan.look_ahead, every=plan.detect_every)
-        self.delay = LookAhead(plan.look_ahead, self.tracker, plan.masks)
-        self.change = Change()
-        self.next_look = 0
-        self.counted = 0
-        self.has_begun = False
-        self._every = plan.detect_every
-
-    def retune(self, plan: Plan, detect_every: int) -> None:
-        """Takes in a plan that was changed, or what the budget allows of it."""
-        # No frame may leave before the look that follows it, whatever the budget asks for.
-        every = max(plan.detect_every, min(detect_every, plan.look_ahead + 1))
-        if self.plan is plan and self._every == every:
-            return
-        self.plan, self._every = plan, every
-        # Those that wait may have to leave sooner than the look that was due.
-        self.next_look = 0
-        self.tracker.retune(plan.tracking, keep_frames=plan.look_ahead, every=every)
-        self.delay.retune(plan.look_ahead, plan.masks)
-
-    def is_due(self, index: int) -> bool:
-        """Whether the detector is to look at this frame, by number."""
-        if index < self.next_look:
-            return False
-        # In step with the numbers, as `faceguard redact` does it; late where frames were dropped.
-        self.next_look = index - index % self._every + self._every
-        return True

@@ -31,19 +31,6 @@ from tests.edge.outputs.safe_frames import image, quarters
 from tests.edge.outputs.waiting import until
 
 
-@pytest.fixture
-def meters():
-    return Meters()
-
-
-@pytest.fixture
-def serve(meters):
-    """Starts outputs with some settings, and ends them."""
-    served = Served(meters)
-    yield served
-    served.close()
-
-
 @pytest.fixture(scope="module")
 def open_one():
     """An output for everybody, for tests that leave it as it was."""

@@ -8,11 +8,9 @@ from contextlib import suppress
 
 import pytest
 
-from faceguard.edge.meters import Meters
 from faceguard.edge.types import PixelFormat
 from tests.edge.outputs.mjpeg_clients import (
     NOISE,
-    Served,
     end_of,
     get,
     made,
@@ -23,19 +21,6 @@ from tests.edge.outputs.mjpeg_clients import (
 )
 from tests.edge.outputs.safe_frames import image, safe
 from tests.edge.outputs.waiting import until
-
-
-@pytest.fixture
-def meters():
-    return Meters()
-
-
-@pytest.fixture
-def serve(meters):
-    """Starts outputs with some settings, and ends them."""
-    served = Served(meters)
-    yield served
-    served.close()
 
 
 def test_a_client_that_never_reads_costs_no_memory_slows_nobody_and_is_dropped(serve, meters):

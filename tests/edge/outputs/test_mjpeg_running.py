@@ -11,14 +11,12 @@ import time
 import pytest
 
 from faceguard.edge.config.outputs import MjpegOutput
-from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.mjpeg import Mjpeg
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.types import PixelFormat
 from tests.edge.outputs.mjpeg_clients import (
     END,
     NOISE,
-    Served,
     end_of,
     get,
     made,
@@ -30,19 +28,6 @@ from tests.edge.outputs.mjpeg_clients import (
 )
 from tests.edge.outputs.safe_frames import image, safe
 from tests.edge.outputs.waiting import open_files, until
-
-
-@pytest.fixture
-def meters():
-    return Meters()
-
-
-@pytest.fixture
-def serve(meters):
-    """Starts outputs with some settings, and ends them."""
-    served = Served(meters)
-    yield served
-    served.close()
 
 
 def test_no_picture_is_made_while_nobody_looks(serve, meters):

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import threading
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -14,60 +13,18 @@ import pytest
 from PIL import Image as Pillow
 
 from faceguard.edge.config.outputs import SnapshotsOutput
-from faceguard.edge.events import Event
-from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.album import Album
 from faceguard.edge.outputs.snapshots import Snapshots
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.types import PixelFormat
 from faceguard.engines.types import Region
 from tests.edge.outputs.safe_frames import image, quarters, safe
+from tests.edge.outputs.snapshot_events import NOISE, drained, event, shots
 from tests.edge.outputs.waiting import open_files, until
 
-DAY_S = 86_400
-NOON = datetime(2031, 5, 6, 12, 30, 15, 250_000, timezone.utc).timestamp()
-NOISE = np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8)
 
-
-@pytest.fixture
-def meters():
-    return Meters()
-
-
-@pytest.fixture
-def opened(tmp_path, meters):
-    """Starts outputs, and ends them."""
-    outputs = []
-
-    def start(folder=tmp_path / "shots", **settings):
-        box = {"settings": SnapshotsOutput(folder=folder, **{"least_s": 0, **settings})}
-        output = Snapshots(lambda: box["settings"], "front", meters, Quiet(meters))
-        output.box = box
-        outputs.append(output)
-        output.start()
-        return output
-
-    yield start
-    for output in outputs:
-        output.close()
-
-
-def event(kind="face-appears", track=3, at_s=0.0, wall_s=NOON):
-    return Event(kind, {"track": track, "box": [1, 2, 3, 4]}, int((1000 + at_s) * 1e9), wall_s)
-
-
-def drained(output):
-    """Does what waits, and ends it."""
-    output.finish()
-    assert output.join(20)
-
-
-def shots(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
-
-
-def test_a_face_that_appears_is_a_picture_of_that_name(opened, tmp_path):
-    output = opened()
+def test_a_face_that_appears_is_a_picture_of_that_name(taking, tmp_path):
+    output = taking()
     output.offer((safe(), event()))
     drained(output)
     assert shots(tmp_path / "shots") == ["front/2031-05-06/12-30-15-appears-3.jpg"]
@@ -78,8 +35,8 @@ def test_a_face_that_appears_is_a_picture_of_that_name(opened, tmp_path):
     assert path.parent.stat().st_mode & 0o027 == 0
 
 
-def test_only_what_was_asked_for(opened, tmp_path):
-    output = opened(on=("leaves",))
+def test_only_what_was_asked_for(taking, tmp_path):
+    output = taking(on=("leaves",))
     for kind in ("face-appears", "camera-up", "covered-whole"):
         output.offer((safe(), event(kind)))
         until(lambda: len(output._slot) == 0)
@@ -88,8 +45,8 @@ def test_only_what_was_asked_for(opened, tmp_path):
     assert shots(tmp_path / "shots") == ["front/2031-05-06/12-30-15-leaves-3.jpg"]
 
 
-def test_two_are_at_least_so_far_apart(opened, tmp_path):
-    output = opened(least_s=2.0)
+def test_two_are_at_least_so_far_apart(taking, tmp_path):
+    output = taking(least_s=2.0)
     for track, at_s in ((1, 0), (2, 1.9), (3, 2.0), (4, 3.9), (5, 4.1)):
         output.offer((safe(), event(track=track, at_s=at_s)))
         until(lambda: len(output._slot) == 0)
@@ -97,20 +54,20 @@ def test_two_are_at_least_so_far_apart(opened, tmp_path):
     assert [int(name.split("-")[-1][:-4]) for name in shots(tmp_path / "shots")] == [1, 3, 5]
 
 
-def test_a_name_that_is_taken_is_not_taken_twice(opened, tmp_path):
+def test_a_name_that_is_taken_is_not_taken_twice(taking, tmp_path):
     for _ in range(3):
-        output = opened()
+        output = taking()
         output.offer((safe(), event()))
         drained(output)
     stem = "front/2031-05-06/12-30-15-appears-3"
     assert shots(tmp_path / "shots") == [f"{stem}-2.jpg", f"{stem}-3.jpg", f"{stem}.jpg"]
 
 
-def test_a_covered_face_is_not_in_it(opened, tmp_path):
+def test_a_covered_face_is_not_in_it(taking, tmp_path):
     picture = np.full((96, 160, 3), 40, np.uint8)
     picture[30:60, 40:80] = (255, 255, 255)
     frame = safe(image(PixelFormat.NV12, picture), faces=(Region(40, 30, 80, 60),))
-    output = opened()
+    output = taking()
     output.offer((frame, event()))
     drained(output)
     (name,) = shots(tmp_path / "shots")
@@ -118,16 +75,16 @@ def test_a_covered_face_is_not_in_it(opened, tmp_path):
         assert np.asarray(shown).max() < 80
 
 
-def test_only_redacted_frames_are_taken(opened, tmp_path, meters):
-    output = opened()
+def test_only_redacted_frames_are_taken(taking, tmp_path, meters):
+    output = taking()
     output.offer((image(PixelFormat.I420, quarters()), event()))
     drained(output)
     assert meters.value("output_failures_total", output="snapshots") == 1
     assert shots(tmp_path / "shots") == []
 
 
-def test_a_clock_that_shows_nonsense_is_survived(opened, tmp_path):
-    output = opened(keep_days=None)
+def test_a_clock_that_shows_nonsense_is_survived(taking, tmp_path):
+    output = taking(keep_days=None)
     for wall_s in (float("nan"), float("inf"), -1e9, 1e18):
         output.offer((safe(), event(wall_s=wall_s)))
         until(lambda: len(output._slot) == 0)
@@ -136,8 +93,8 @@ def test_a_clock_that_shows_nonsense_is_survived(opened, tmp_path):
     assert all(name.startswith("front/1970-01-01/") for name in shots(tmp_path / "shots"))
 
 
-def test_settings_change_while_it_runs(opened, tmp_path):
-    output = opened(quality=95)
+def test_settings_change_while_it_runs(taking, tmp_path):
+    output = taking(quality=95)
     output.offer((safe(image(PixelFormat.I420, NOISE)), event(track=1)))
     until(lambda: len(shots(tmp_path / "shots")) == 1)
     before = output.box["settings"]
@@ -149,12 +106,12 @@ def test_settings_change_while_it_runs(opened, tmp_path):
 
 
 @pytest.mark.parametrize("at", ["front", "front/2031-05-06"])
-def test_links_are_not_followed(opened, tmp_path, meters, caplog, at):
+def test_links_are_not_followed(taking, tmp_path, meters, caplog, at):
     outside, link = tmp_path / "outside", tmp_path / "shots" / at
     outside.mkdir()
     link.parent.mkdir(parents=True)
     link.symlink_to(outside)
-    output = opened()
+    output = taking()
     output.offer((safe(), event()))
     until(lambda: meters.value("output_failures_total", output="snapshots") and caplog.records)
     drained(output)
@@ -163,17 +120,17 @@ def test_links_are_not_followed(opened, tmp_path, meters, caplog, at):
     assert "\n" not in caplog.records[0].getMessage()
 
 
-def test_the_folder_that_is_named_may_be_a_link(opened, tmp_path):
+def test_the_folder_that_is_named_may_be_a_link(taking, tmp_path):
     (tmp_path / "large").mkdir()
     (tmp_path / "shots").symlink_to(tmp_path / "large")
-    output = opened()
+    output = taking()
     output.offer((safe(), event()))
     drained(output)
     assert shots(tmp_path / "large") == ["front/2031-05-06/12-30-15-appears-3.jpg"]
 
 
-def test_a_folder_that_goes_away_is_made_again(opened, tmp_path, meters):
-    output = opened()
+def test_a_folder_that_goes_away_is_made_again(taking, tmp_path, meters):
+    output = taking()
     output.offer((safe(), event(track=1)))
     until(lambda: len(shots(tmp_path / "shots")) == 1)
     (tmp_path / "shots").rename(tmp_path / "moved")
@@ -185,9 +142,9 @@ def test_a_folder_that_goes_away_is_made_again(opened, tmp_path, meters):
 
 
 def test_a_full_disk_leaves_no_half_picture_and_goes_on_when_there_is_room(
-    small_disk, opened, meters
+    small_disk, taking, meters
 ):
-    output = opened(folder=small_disk)
+    output = taking(folder=small_disk)
     frame = safe(image(PixelFormat.I420, np.tile(NOISE, (2, 2, 1))))  # a megabyte as JPEG
     output.offer((frame, event()))
     until(lambda: meters.value("output_failures_total", output="snapshots") == 1)
@@ -200,9 +157,9 @@ def test_a_full_disk_leaves_no_half_picture_and_goes_on_when_there_is_room(
     assert until(works)
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(opened, tmp_path, meters, caplog):
+def test_a_folder_that_cannot_be_made_is_one_line(taking, tmp_path, meters, caplog):
     (tmp_path / "file").write_text("")
-    opened(folder=tmp_path / "file").offer((safe(), event()))
+    taking(folder=tmp_path / "file").offer((safe(), event()))
     until(lambda: meters.value("output_failures_total", output="snapshots") == 1)
     until(lambda: caplog.records)
     (said,) = {record.getMessage() for record in caplog.records}

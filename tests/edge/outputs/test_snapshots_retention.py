@@ -3,65 +3,18 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faceguard.edge.config.outputs import SnapshotsOutput
-from faceguard.edge.events import Event
-from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.album import Album
-from faceguard.edge.outputs.snapshots import Snapshots
 from faceguard.edge.outputs.steady_clock import SteadyClock, since_boot_s
-from faceguard.edge.service.quiet import Quiet
 from faceguard.engines.errors import OutputError
 from tests.edge.outputs.safe_frames import safe
+from tests.edge.outputs.snapshot_events import DAY_S, NOON, drained, event, shots
 from tests.edge.outputs.waiting import until
-
-DAY_S = 86_400
-NOON = datetime(2031, 5, 6, 12, 30, 15, 250_000, timezone.utc).timestamp()
-NOISE = np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8)
-
-
-@pytest.fixture
-def meters():
-    return Meters()
-
-
-@pytest.fixture
-def opened(tmp_path, meters):
-    """Starts outputs, and ends them."""
-    outputs = []
-
-    def start(folder=tmp_path / "shots", **settings):
-        box = {"settings": SnapshotsOutput(folder=folder, **{"least_s": 0, **settings})}
-        output = Snapshots(lambda: box["settings"], "front", meters, Quiet(meters))
-        output.box = box
-        outputs.append(output)
-        output.start()
-        return output
-
-    yield start
-    for output in outputs:
-        output.close()
-
-
-def event(kind="face-appears", track=3, at_s=0.0, wall_s=NOON):
-    return Event(kind, {"track": track, "box": [1, 2, 3, 4]}, int((1000 + at_s) * 1e9), wall_s)
-
-
-def drained(output):
-    """Does what waits, and ends it."""
-    output.finish()
-    assert output.join(20)
-
-
-def shots(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
 class TestRetention:
@@ -124,12 +77,12 @@ class TestRetention:
         assert album.remove_beyond(0) == 0
         assert shots(tmp_path) == before
 
-    def test_the_output_keeps_its_bounds(self, opened, tmp_path, meters):
+    def test_the_output_keeps_its_bounds(self, taking, tmp_path, meters):
         now = time.time()
         album = Album(tmp_path, "front")
         for number in range(4):
             album.add(b"x" * 3000, "appears", number, now - number * 10 * DAY_S)
-        output = opened(folder=tmp_path, keep_days=15.0)
+        output = taking(folder=tmp_path, keep_days=15.0)
         until(lambda: len(shots(tmp_path)) == 2)
         output.box["settings"] = output.box["settings"].model_copy(update={"keep_mb": 0.020})
         for number in range(10):
