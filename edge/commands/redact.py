@@ -16,6 +16,7 @@ from faceguard.edge.progress import Progress
 from faceguard.edge.redactor import Redactor
 from faceguard.edge.redactor_settings import RedactorSettings
 from faceguard.edge.report import Report
+from faceguard.edge.service.crash import no_core_dumps
 from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.edge.style import Look
 from faceguard.edge.types import Shape
@@ -130,6 +131,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Redacts; 0 when all went well, 1 when some of several files failed, else the error's code."""
+    no_core_dumps()
     if options.jobs < 1:
         raise UsageError(f"--jobs {options.jobs} must be 1 or more")
     settings = RedactorSettings(

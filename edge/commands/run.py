@@ -35,7 +35,9 @@ def run(options: argparse.Namespace) -> int:
 
     from faceguard.edge.config.read import read_config
     from faceguard.edge.live.daemon import Daemon
+    from faceguard.edge.service.crash import no_core_dumps
 
+    no_core_dumps()
     # The detector's room is one thread by design; OpenCV's own only wake up beside it.
     cv2.setNumThreads(1)
     daemon = Daemon(read_config(options.config), options.config)

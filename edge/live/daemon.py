@@ -94,7 +94,7 @@ class Daemon:
             hide(config, SCRUBBER)
             shown = describe(config.camera)
             # All instances look in the same place, wherever their status goes.
-            stack.enter_context(
+            self._instance = stack.enter_context(
                 OneInstance(identity(config.camera), config.name, runtime_folder(), shown=shown)
             )
             self._signals = stack.enter_context(Signals())
@@ -211,6 +211,9 @@ class Daemon:
             self._quiet.over("round")
         except Exception as error:  # noqa: BLE001 - looking around must not end the camera
             self._quiet.say(_log, logging.ERROR, "round", told(error))
+        # A name by which the camera goes may lead to another device since.
+        camera = self._current.config.camera
+        self._instance.follow(identity(camera), shown=describe(camera))
         if self._rooms.stuck_s > _STUCK_S:
             raise CameraSilent(
                 f"the camera's driver has hung for {_STUCK_S:g} s, however often it was opened; "

@@ -93,7 +93,7 @@ class Rounds:
             OutputError: The status file cannot be written.
         """
         now_ns = time.monotonic_ns()
-        self._pulse.feed(now_ns)
+        self._pulse.feed()
         self._count_rate(now_ns)
         budget = self._views.budget()
         self._meters.budget_level.set(budget.level)
@@ -115,7 +115,8 @@ class Rounds:
         if health.gives_frames:
             parts.append(f"{self._rate_out:.0f} frames/s")
         else:
-            parts.append(f"camera {health.state.value}" + _because(health.cause))
+            cause = None if health.cause == health.state.value else health.cause
+            parts.append(f"camera {health.state.value}" + _because(cause))
         hottest_c = _hottest(self._views.temperatures_c())
         parts.append("no temperature" if hottest_c is None else f"{hottest_c:.0f} C")
         parts.append(f"level {budget.level}" + _because(budget.reason if budget.level else None))

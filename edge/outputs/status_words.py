@@ -45,7 +45,7 @@ def _troubles(status: Status) -> Iterator[str]:
         yield f"it has said nothing for {_duration(status.age_s)}"
     camera = _part(state, "camera")
     if str(camera.get("state")) not in _GOOD_STATES:
-        yield f"camera {camera.get('state') or 'unknown'}{_because(camera.get('cause'))}"
+        yield f"camera {_state(camera)}"
     if (_number(state.get("blind_s")) or 0) > _BLIND_S:
         yield f"the detector fails, every frame is covered whole for {_duration(state['blind_s'])}"
     elif state.get("covered"):
@@ -80,9 +80,7 @@ def _rows(status: Status) -> Iterator[tuple[str, str]]:
 
 
 def _camera(camera: Mapping[str, Any], connections: Mapping[str, Any]) -> str:
-    words = [f"{camera.get('state') or 'unknown'} for {_duration(camera.get('since_s'))}"]
-    if camera.get("cause"):
-        words[0] += _because(camera["cause"])
+    words = [_state(camera, long=f" for {_duration(camera.get('since_s'))}")]
     size = camera.get("size")
     if isinstance(size, list) and len(size) == 2:
         words.append(f"{size[0]}x{size[1]}")
@@ -151,6 +149,12 @@ def _each(parts: Mapping[str, Any], words: Callable[[str, Any], str]) -> Iterato
 def _part(state: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     found = state.get(key)
     return found if isinstance(found, Mapping) else {}
+
+
+def _state(camera: Mapping[str, Any], long: str = "") -> str:
+    """What the camera does, for how long, and why where that is another word."""
+    state, cause = camera.get("state") or "unknown", camera.get("cause")
+    return f"{state}{long}{_because(None if cause == state else cause)}"
 
 
 def _because(cause: object) -> str:

@@ -103,7 +103,7 @@ class Pulse:
         """A frame or slate went out; may be called from any thread."""
         self._beaten = True
 
-    def feed(self, _now_ns: int | None = None) -> bool:
+    def feed(self) -> bool:
         """Called about once a second.
 
         Returns:

@@ -193,3 +193,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_a_crash_leaves_no_picture_behind(start):
+    """A core would hold frames as the camera gave them."""
+    service = start()
+    service.until_told("READY=1")
+    limits = Path(f"/proc/{service.process.pid}/limits").read_text()
+    (core,) = [line for line in limits.splitlines() if line.startswith("Max core file size")]
+    assert core.split()[4] in ("0", "1")
+    assert service.end() == 0

@@ -231,7 +231,7 @@ def test_closed_while_reading(read: Read) -> None:
 
 def test_closing_has_a_limit(read: Read) -> None:
     """An element that sleeps holds the pipeline's end up, as Argus does when it hangs."""
-    told = read(source=f"{LIVE} ! identity sleep-time=3000000", count=1, open_within_s=30.0)
+    told = read(source=f"{LIVE} ! identity sleep-time=5000000", count=1, open_within_s=30.0)
     assert told["error"] is None
     assert told["left_behind"] == ["close camera"]
 

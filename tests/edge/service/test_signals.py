@@ -75,14 +75,17 @@ def test_not_in_another_thread():
 
 
 STUBBORN = """
-import sys, threading
+import sys, threading, time
 from faceguard.edge.service.signals import Signals
 with Signals() as signals:
     print("ready", flush=True)
     while True:
         told = signals.wait(30)
         print(told.value, flush=True)
-        threading.Event().wait(1.2)
+        # In short waits: a signal that comes just before a wait is handled only after it.
+        until_s = time.monotonic() + 1.2
+        while time.monotonic() < until_s:
+            threading.Event().wait(0.02)
         print("still here", flush=True)
 """
 
@@ -96,12 +99,9 @@ def test_a_second_stop_ends_at_once(number):
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        import time; t0 = time.monotonic()
         process.send_signal(number)
         assert process.stdout.readline() in ("stop\n", "interrupt\n")
         process.send_signal(number)
-        t1 = time.monotonic()
-        second = process.stdout.readline()
-        assert second == "still here\n", (second, process.wait(10), t1 - t0, time.monotonic() - t1)
+        assert process.stdout.readline() == "still here\n"
         process.send_signal(number)
         assert process.wait(30) == -number
