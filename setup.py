@@ -85,6 +85,7 @@ setup(
             *RTX,
             *WEB,
             "ai-edge-litert>=1.2",
+            "httpx>=0.25",
             "hypothesis>=6.100",
             "import-linter>=2.0",
             "mypy>=1.10",
