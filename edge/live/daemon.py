@@ -43,6 +43,7 @@ _log = logging.getLogger(__name__)
 _ROUND_S = 1.0
 # systemd's own patience is longer; a person's at the keyboard is not.
 _END_WITHIN_S = 1.8
+_FILE_WITHIN_S = 60.0
 _STUCK_S = 60.0
 _RELOAD_S = 5.0
 _DETECTOR_WITHIN_S = 60.0
@@ -150,7 +151,7 @@ class Daemon:
         self._serve_metrics()
         thermometer = stack.enter_context(Thermometer())
         thermometer.start()
-        self._status = stack.enter_context(StatusFile(folder, config.name))
+        status = stack.enter_context(StatusFile(folder, config.name))
         self._rounds = Rounds(
             config.name,
             Views(
@@ -166,7 +167,7 @@ class Daemon:
             meters,
             self._notifier,
             self._pulse,
-            self._status,
+            status,
             self._happened,
         )
         self._outputs.start()
@@ -260,7 +261,9 @@ class Daemon:
 
     def _end(self) -> None:
         """Ends the rooms and then the outputs, so that what is in them gets out."""
-        until_s = time.monotonic() + _END_WITHIN_S
+        # A file that came to its end is in no hurry, and its recording shall be whole.
+        is_over = self._rooms.ended and self._rooms.error is None
+        until_s = time.monotonic() + (_FILE_WITHIN_S if is_over else _END_WITHIN_S)
         self._notifier.stopping()
         self._happened(Event("stopping"))
         self._hanging += self._rooms.finish(until_s)
