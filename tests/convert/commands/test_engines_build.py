@@ -196,7 +196,7 @@ def test_a_broken_configuration_is_told_with_its_line(
         (("nobody",), 2, "no model or sample is called 'nobody'"),
         (("astronaut",), 2, "astronaut is a sample, not a model"),
         (("--config", "none.yaml"), 2, "none.yaml: the configuration cannot be read: No such"),
-        (("--config", "."), 2, ".: the configuration cannot be read: Is a directory"),
+        (("--config", "."), 2, ".: is no plain file; the configuration must be one"),
         (("--backend", "onnx", "--target", "sm86"), 2, "add --backend tensorrt-rtx"),
         (("--backend", "tensorrt-rtx", "--target", "sm87"), 2, "runs on a Jetson; build with"),
         (("--precision", "int8"), 2, "yunet: int8 needs pictures; give it a line in a --config"),

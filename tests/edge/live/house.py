@@ -287,6 +287,7 @@ class House(Closing):
             lambda: self.rooms.covered,
             "a scene",
             self.outputs.names,
+            list,
         )
         with StatusFile(self.folder, "status") as status:
             pulse = Pulse(notifier)

@@ -9,6 +9,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -109,8 +110,10 @@ def test_a_thousand_reconnects_leave_nothing():
             assert threading.active_count() <= threads + 3  # supervisor, reader, closer
     finally:
         tracemalloc.stop()
-    # One picture of those is 77 kB; a thousand of anything else would show as well.
-    assert late - early < 100_000, f"{late - early} bytes in 1000 reconnects"
+    # One picture of those is 77 kB; a thousand of anything else would show as well. Coverage keeps
+    # about a kilobyte of its own for each thread that there ever was.
+    most = 4_000_000 if Coverage.current() else 100_000
+    assert late - early < most, f"{late - early} bytes in 1000 reconnects"
     assert bench.meters.value("camera_reconnects_total") >= 999
     wait_until(lambda: threading.active_count() == threads)
     assert descriptors_open() <= descriptors

@@ -129,9 +129,9 @@ def test_errors_nobody_caught_and_warnings_go_the_same_way(capfd):
 
 def test_other_libraries_speak_from_warnings_up(capfd):
     logs.set_up(LogConfig(level="debug", format="text"))
-    logging.getLogger("uvicorn.access").info("192.0.2.99 - GET /")
+    logging.getLogger("some.library.access").info("192.0.2.99 - GET /")
     logging.getLogger("faceguardian").info("not ours")
-    logging.getLogger("uvicorn.error").warning("odd request")
+    logging.getLogger("some.library").warning("odd request")
     LOG.debug("ours")
     assert said(capfd) == ["faceguard: warning: odd request", "faceguard: ours"]
 
