@@ -21,6 +21,8 @@ from faceguard.engines.closing import Closing
 P = TypeVar("P", bound=Part)
 # Longer than a server takes to come up.
 _STUCK_S = 45.0
+# Frames that may wait for the encoder; each is memory that is taken once.
+_LEAST_WAITING, _MOST_WAITING = 4, 32
 # What the rooms themselves may hold of redacted copies, besides the outputs.
 _IN_ROOMS = 6
 # To end in, where all the time was used up before.
@@ -63,7 +65,15 @@ class Outputs(Closing):
         self._is_finished = False
         name = config().name
         if asked.recordings is not None or asked.rtsp is not None:
-            self.encoder = Encoder(config().encoder, meters, quiet, rate=rate, wait=wait)
+            waiting = max(config().tracking.look_ahead, config().detector.every)
+            self.encoder = Encoder(
+                config().encoder,
+                meters,
+                quiet,
+                rate=rate,
+                capacity=min(_LEAST_WAITING + waiting, _MOST_WAITING),
+                wait=wait,
+            )
             self._frame_sinks.append(self.encoder)
         if asked.recordings is not None and self.encoder is not None:
             from faceguard.edge.outputs.recordings import Recordings

@@ -37,6 +37,7 @@ class Encoder(Worker[SafeFrame]):
         quiet: Quiet,
         *,
         rate: Callable[[], float | None],
+        capacity: int = 4,
         wait: bool = False,
         sinks: Sequence[PacketSink] = (),
     ) -> None:
@@ -48,10 +49,11 @@ class Encoder(Worker[SafeFrame]):
             quiet: Who logs.
             rate: Frames per second to expect, or None where nobody knows; asked when a stream
                 begins.
+            capacity: How many frames may wait: at a stop, all that look-ahead held come at once.
             wait: Whether `offer` waits for room, for files.
             sinks: Who gets the packets; `add_sink` adds more.
         """
-        super().__init__("encoder", meters, quiet, wait=wait)
+        super().__init__("encoder", meters, quiet, capacity=capacity, wait=wait)
         self._settings = settings
         self._rate = rate
         self._sinks = tuple(sinks)
