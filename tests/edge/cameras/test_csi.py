@@ -20,6 +20,7 @@ import pytest
 
 from faceguard.edge.cameras.csi_pipeline import argus, expected_size
 from faceguard.edge.config.camera import CsiCamera
+from tests.edge.cameras.children import end_well
 
 CHILD = Path(__file__).with_name("csi_child.py")
 ROOT = Path(__file__).resolve().parents[3]
@@ -58,12 +59,7 @@ def children() -> Iterator[dict[str, subprocess.Popen[str]]]:
     yield started
     for process in started.values():
         with process:
-            assert process.stdin is not None
-            process.stdin.close()
-            try:
-                assert process.wait(timeout=30) == 0
-            finally:
-                process.kill()
+            end_well(process)
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ import av
 import numpy as np
 import pytest
 
+from tests.edge.cameras.children import end_well
+
 ROOT = Path(__file__).resolve().parents[3]
 CHILD = Path(__file__).with_name("v4l2_child.py")
 DEVICE = "/dev/video7"
@@ -102,12 +104,7 @@ def child(fake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subp
         env=environment,
     ) as process:
         yield process
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            assert process.wait(timeout=30) == 0
-        finally:
-            process.kill()
+        end_well(process)
 
 
 @pytest.fixture
