@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from faceguard.engines.closing import Closing
+from tests.walking import files_in
 
 PATIENCE_S = 60.0
 
@@ -108,4 +109,4 @@ class Service(Closing):
 
 def segments(place: Path) -> list[Path]:
     """The recordings of a service."""
-    return sorted((place / "recordings").rglob("*.mp4"))
+    return files_in(place / "recordings", ".mp4")

@@ -43,6 +43,7 @@ from tests.edge.live.faults import copied
 from tests.edge.live.marks import assert_no_watermarks
 from tests.edge.live.scene import STRIP_ROWS, Scene, Truthful, Watermarked, number_of
 from tests.edge.outputs.recorder import closed
+from tests.walking import files_in
 
 NAME = "door"
 PATIENCE_S = 20.0
@@ -241,7 +242,7 @@ class House(Closing):
         return [image for path in paths for image in decoded(path)]
 
     def snapshots(self) -> list[Image]:
-        paths = sorted((self.folder / "snapshots" / NAME).glob("**/*.jpg"))
+        paths = files_in(self.folder / "snapshots" / NAME, ".jpg")
         return [image for path in paths for image in decoded(path, "jpeg_pipe")]
 
     def texts(self) -> list[str]:

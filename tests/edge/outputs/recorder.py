@@ -14,6 +14,7 @@ from faceguard.edge.outputs.encoder import Encoder
 from faceguard.edge.outputs.recordings import Recordings
 from faceguard.edge.service.quiet import Quiet
 from tests.edge.outputs.recorded import encoder, numbers
+from tests.walking import files_in
 
 NAME = "door"
 
@@ -55,11 +56,11 @@ def order(path: Path) -> tuple[str, str, int]:
 
 def closed(place: Path) -> list[Path]:
     """Finished segments in the order in which they were begun, if the clock did not jump."""
-    return sorted((p for p in place.glob("*/*.mp4") if ".part." not in p.name), key=order)
+    return sorted((p for p in files_in(place, ".mp4") if ".part." not in p.name), key=order)
 
 
 def opened(place: Path) -> list[Path]:
-    return sorted(place.glob("*/*.part.mp4"))
+    return files_in(place, ".part.mp4")
 
 
 def all_numbers(place: Path) -> list[int]:

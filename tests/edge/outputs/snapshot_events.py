@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from faceguard.edge.events import Event
+from tests.walking import files_in
 
 DAY_S = 86_400
 NOON = datetime(2031, 5, 6, 12, 30, 15, 250_000, timezone.utc).timestamp()
@@ -25,4 +26,4 @@ def drained(output):
 
 
 def shots(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    return [str(path.relative_to(folder)) for path in files_in(folder) if path.is_file()]
