@@ -6,7 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faceguard.edge.check.running import process_of
 from faceguard.edge.check.seen import told
+from faceguard.edge.config.camera import FileCamera, SyntheticCamera
 from faceguard.edge.config.model import Config
 from faceguard.edge.doctor.finding import Finding, State
 from faceguard.engines.errors import CameraUnfit, FaceguardError, MissingPackage, UsageError
@@ -26,11 +28,19 @@ _MENDS = {
 
 
 def check_camera(config: Config) -> list[Finding]:
-    """Opens the camera and takes one picture, then lets it go."""
+    """Opens the camera and takes one picture, then lets it go.
+
+    A camera that the faceguard of this name has is left to it: a second reader is refused, or
+    takes the pictures from the first.
+    """
     # Here and not above: these want packages that may be what is missing.
     from faceguard.edge.cameras.registry import describe
     from faceguard.edge.cameras.timely import within
 
+    runs = process_of(config)
+    if runs is not None and not isinstance(config.camera, FileCamera | SyntheticCamera):
+        detail = f"{describe(config.camera)}: not opened, as {config.name} runs (process id {runs})"
+        return [Finding("camera", State.NOTE, detail, f"faceguard status {config.name}")]
     mend = _MENDS[config.camera.kind]
     opened: list[Camera] = []
     limit_s = 2 * config.supervision.open_within_s + _GRACE_S

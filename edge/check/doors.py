@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import socket
 
+from faceguard.edge.check.running import process_of
 from faceguard.edge.check.seen import told
 from faceguard.edge.config.camera import RtspCamera
 from faceguard.edge.config.login import is_loopback
@@ -17,10 +18,11 @@ from faceguard.edge.doctor.finding import Finding, State
 from faceguard.engines.errors import UsageError
 
 _FIRST_FREE_FOR_ALL = 1024
+_TAKEN = "another program has it"
 _NOT_ALLOWED = "this user may not listen there"
 _NOT_HERE = "this machine has no such address"
 _WHY = {
-    errno.EADDRINUSE: "another program has it",
+    errno.EADDRINUSE: _TAKEN,
     errno.EACCES: _NOT_ALLOWED,
     errno.EADDRNOTAVAIL: _NOT_HERE,
 }
@@ -29,22 +31,29 @@ _WHY = {
 def check_doors(config: Config) -> list[Finding]:
     """Each address that is listened on."""
     out = config.outputs
+    runs = process_of(config)
     doors = {"outputs.rtsp": out.rtsp, "outputs.mjpeg": out.mjpeg, "metrics": config.metrics}
     found = []
     for key, part in doors.items():
         if part is not None:
-            found += _door(key, part)
+            found += _door(key, part, runs)
     return found
 
 
-def _door(key: str, part: RtspOutput | MjpegOutput | MetricsConfig) -> list[Finding]:
+def _door(
+    key: str, part: RtspOutput | MjpegOutput | MetricsConfig, runs: int | None
+) -> list[Finding]:
     name = f"{key.rpartition('.')[2]} port"
     wrong = _taken(part.host, part.port)
     if wrong is None:
         found = [Finding(name, State.OK, f"{part.port or 'any'} on {part.host}")]
+    elif wrong == _TAKEN and runs is not None:
+        # By that one, unless the port was changed since it started.
+        detail = f"{part.port} on {part.host}: in use, as faceguard runs (process id {runs})"
+        found = [Finding(name, State.NOTE, detail)]
     else:
         detail = f"{part.port} on {part.host}: {wrong}"
-        mend = f"stop what has it (a faceguard that runs?), or change {key}.port"
+        mend = f"find what has it: ss -ltnp 'sport = {part.port}'; or change {key}.port"
         if wrong == _NOT_ALLOWED:
             mend = f"give {key}.port from {_FIRST_FREE_FOR_ALL} on"
         elif wrong == _NOT_HERE:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from faceguard.edge.config.model import Config
 from faceguard.edge.doctor.child import ask
 from faceguard.edge.doctor.finding import Finding, State
-
-_GSTREAMER = (
-    "sudo apt install python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base "
-    "gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
-)
+from faceguard.edge.doctor.serving import rtsp_server, web_server
 
 
 def check_outputs(config: Config) -> list[Finding]:
@@ -24,9 +18,9 @@ def check_outputs(config: Config) -> list[Finding]:
     if out.rtsp is not None or out.recordings is not None:
         found.append(_encoder())
     if out.rtsp is not None:
-        found.append(_rtsp())
+        found.append(rtsp_server("rtsp", State.WARNING))
     if out.mjpeg is not None:
-        found.append(_web())
+        found.append(web_server("mjpeg", State.WARNING))
     return found
 
 
@@ -41,21 +35,3 @@ def _encoder() -> Finding:
     if told["encoders"]["libx264"] != "opens":
         return Finding("encoder", State.FAULT, "this FFmpeg has no working libx264", mend)
     return Finding("encoder", State.OK, "libx264")
-
-
-def _rtsp() -> Finding:
-    from faceguard.edge.outputs.rtsp_child import find_interpreter
-
-    interpreter = find_interpreter()
-    if interpreter is None:
-        detail = "no Python here has GStreamer's RTSP server (gi, GstRtspServer)"
-        return Finding("rtsp", State.WARNING, detail, _GSTREAMER)
-    return Finding("rtsp", State.OK, f"served by {interpreter}")
-
-
-def _web() -> Finding:
-    lacking = [name for name in ("starlette", "uvicorn") if not importlib.util.find_spec(name)]
-    if lacking:
-        detail = f"needs {' and '.join(lacking)}"
-        return Finding("mjpeg", State.WARNING, detail, "pip install 'faceguard-edge[web]'")
-    return Finding("mjpeg", State.OK, "starlette and uvicorn are installed")

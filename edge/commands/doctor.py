@@ -16,6 +16,7 @@ from faceguard.edge.doctor import (
     libraries,
     machine,
     models,
+    serving,
 )
 from faceguard.edge.doctor.anonymous import Anonymizer
 from faceguard.edge.doctor.finding import Check, State, examine
@@ -84,6 +85,7 @@ def checks(root: Path) -> list[Check]:
         Check("tqdm", partial(package, "tqdm", "tqdm"), needed=True),
         Check("onnx", partial(package, "onnx", "onnx", only_for="`faceguard models pull`")),
         Check("PyAV", partial(encoders.check_av, board), needed=True),
+        Check("serving", serving.check_serving),
         Check("cameras", partial(cameras.check_cameras, root)),
         Check("model store", models.check_store),
         Check("models", models.check_models, needed=True),

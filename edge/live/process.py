@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from faceguard.edge.budget import Budget
 from faceguard.edge.live.health import Health, State
 from faceguard.edge.live.line import Line
+from faceguard.edge.live.order import Order
 from faceguard.edge.live.slate import USUAL_KIND, Slate
-from faceguard.edge.live.timeline import TIME_BASE
 from faceguard.edge.meters import Meters
 from faceguard.edge.pipeline import Plan
 from faceguard.edge.pool import POOLED_FORMATS, ImagePool, PoolEmpty
@@ -32,8 +32,6 @@ from faceguard.engines.closing import Closing
 from faceguard.engines.types import Detections
 
 _SLATE_EVERY_NS = 200_000_000
-_FIRST_SLATE_NS = 2_000_000_000
-_LONGEST_PAUSE_NS = 1_000_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -88,18 +86,11 @@ class Process(Closing):
         self._slate = slate
         self._meters = meters
         self._quiet = quiet
-        self._epoch_ns = epoch_ns
+        self._order = Order(epoch_ns)
         self._copies = copies
         self._pool: ImagePool | None = None
         self._line: Line | None = None
         self._kind = USUAL_KIND
-        self._last_pts = -1
-        # So that the first slate comes when the first frame is late.
-        self._last_out_ns = epoch_ns + _FIRST_SLATE_NS - _LONGEST_PAUSE_NS
-        self._last_index = -1
-        # What a session's times are moved by, since slates took the place that they would have had.
-        self._session = 0
-        self._shift = 0
         self._blind_since_ns: int | None = None
         self._thread = threading.Thread(target=self._work, name="process", daemon=True)
 
@@ -149,7 +140,7 @@ class Process(Closing):
                         self._blind_since_ns += _SLATE_EVERY_NS
                     self._flush()
                     self._show_slate()
-                if self._is_filling() and self._is_overdue():
+                if self._is_filling() and self._order.is_overdue:
                     self._show_slate()
                 del frame  # or its memory would be held while we wait for the next
         except Closed:
@@ -213,7 +204,7 @@ class Process(Closing):
 
     def _send(self, frame: Frame, cover: Cover, plan: Plan) -> None:
         begun_ns = time.monotonic_ns()
-        frame = self._after_the_last(frame)
+        frame = self._order.of_frame(frame)
         try:
             try:
                 safe = redact(frame, cover, plan.style)
@@ -233,9 +224,7 @@ class Process(Closing):
         self._out(safe)
 
     def _out(self, safe: SafeFrame) -> None:
-        self._last_pts = safe.pts
-        self._last_index = max(self._last_index, safe.index)
-        self._last_out_ns = time.monotonic_ns()
+        self._order.went_out(safe)
         self._safe.put(safe)
 
     def _lost_track(self, frame: Frame, line: Line, error: Exception) -> None:
@@ -246,7 +235,7 @@ class Process(Closing):
             waiting.append(frame)
         self._line = None
         for one in waiting:
-            if one.index > self._last_index:
+            if one.index > self._order.last_index:
                 self._send(one, Cover(whole="tracking failed"), line.plan)
 
     def _flush(self) -> None:
@@ -296,9 +285,9 @@ class Process(Closing):
         if self._settings.budget().paused:
             return True
         health = self._settings.health()
-        if health.state is State.OPENING and self._last_pts < 0:
+        if health.state is State.OPENING and not self._order.has_begun:
             # At the start the first frame may well be here in a moment.
-            return time.monotonic_ns() - self._epoch_ns > _FIRST_SLATE_NS
+            return self._order.is_first_late
         return not health.gives_frames
 
     def _is_filling(self) -> bool:
@@ -306,18 +295,16 @@ class Process(Closing):
         line = self._line
         return line is not None and line.delay.oldest is not None and not line.has_begun
 
-    def _is_overdue(self) -> bool:
-        return time.monotonic_ns() - self._last_out_ns > _LONGEST_PAUSE_NS
-
     def _show_slate(self) -> None:
-        now_ns = time.monotonic_ns()
+        now_ns, line = time.monotonic_ns(), self._line
+        waiting = None if line is None else line.delay.oldest
         try:
             safe = self._slate.make(
                 self._settings.health(),
                 self._settings.budget(),
                 self._kind,
-                index=self._last_index,
-                pts=self._slate_pts(now_ns),
+                index=self._order.last_index,
+                pts=self._order.of_slate(now_ns, waiting),
                 now_ns=now_ns,
             )
         except Exception as error:  # noqa: BLE001 - a missing slate must not end the camera
@@ -325,28 +312,6 @@ class Process(Closing):
             return
         self._meters.slates.inc()
         self._out(safe)
-
-    def _slate_pts(self, now_ns: int) -> int:
-        """The time for a slate: now, but before the frames that still wait."""
-        line = self._line
-        oldest = None if line is None else line.delay.oldest
-        pts = self._pts(now_ns)
-        if oldest is not None:
-            pts = min(pts, oldest.pts + self._shift - 1)
-        return max(self._last_pts + 1, pts)
-
-    def _after_the_last(self, frame: Frame) -> Frame:
-        """The frame with a time after all that went out; frames of a session keep their distances.
-
-        Slates have the time of the clock, and files their own.
-        """
-        if frame.session != self._session:
-            self._session, self._shift = frame.session, 0
-        self._shift = max(self._shift, self._last_pts + 1 - frame.pts)
-        return replace(frame, pts=frame.pts + self._shift)
-
-    def _pts(self, at_ns: int) -> int:
-        return int((at_ns - self._epoch_ns) * TIME_BASE.denominator // 1_000_000_000)
 
     def _count_tracks(self, line: Line) -> None:
         started = line.tracker.started

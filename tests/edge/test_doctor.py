@@ -106,6 +106,7 @@ def test_all_is_here(machine: Machine) -> None:
     for name in ("NumPy", "OpenCV", "ONNX Runtime", "PyAV", "encoder libx264", "model face"):
         assert found[name]["state"] == "ok", found[name]
     assert "CPU" in str(found["ONNX Runtime"]["detail"])
+    assert {"RTSP server", "web server"} <= set(found)
 
 
 def test_model_that_was_not_pulled_or_is_damaged(machine: Machine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import socket
 import sys
@@ -18,6 +19,7 @@ import yaml
 from faceguard.edge.commands import check
 from faceguard.edge.commands import config as config_command
 from faceguard.edge.outputs import rtsp_child
+from faceguard.edge.outputs.status import StatusFile
 from faceguard.engines.manifest import BuiltFor, EngineManifest
 
 Rows = dict[str, dict[str, str | None]]
@@ -251,6 +253,35 @@ def test_a_port_that_is_taken(checked: Checked) -> None:
         row = checked.outputs(1, mjpeg={"port": port, "host": "192.0.2.1"})["mjpeg port"]
         assert row["mend"] == "correct outputs.mjpeg.host"
     assert checked.outputs(0, mjpeg={"port": port})["mjpeg port"]["state"] == "ok"
+
+
+@pytest.mark.models
+def test_what_the_one_that_runs_has_is_in_use_and_no_trouble(checked: Checked) -> None:
+    with socket.socket() as door, socket.socket() as stream:
+        for listener in (door, stream):
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+        address = f"rtsp://127.0.0.1:{stream.getsockname()[1]}/"
+        parts = {
+            "camera": {"kind": "rtsp", "url": address},
+            "outputs": {
+                "mjpeg": {"port": door.getsockname()[1]},
+                "status": {"folder": str(checked.folder)},
+            },
+        }
+        status = StatusFile(checked.folder, "camera")
+        status.write({"pid": os.getpid()})
+        rows = checked.rows(0, **parts)
+        for name in ("camera", "mjpeg port"):
+            assert rows[name]["state"] == "note"
+            assert f"process id {os.getpid()}" in str(rows[name]["detail"])
+        assert rows["camera"]["mend"] == "faceguard status camera"
+        # Nobody so much as connected to the camera.
+        stream.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            stream.accept()
+        status.close()
+        assert checked.rows(1, "--no-camera", **parts)["mjpeg port"]["state"] == "warning"
 
 
 @pytest.mark.models

@@ -1,219 +1,36 @@
-"""The room that covers: what it does with sessions, sizes, holes, slates, budgets and reloads."""
+"""The room that covers: what it does with sessions, sizes, holes, budgets and reloads."""
 
 from __future__ import annotations
 
 import itertools
 import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
-from faceguard.edge.budget import UNLIMITED, Budget
-from faceguard.edge.live.health import Health, State
-from faceguard.edge.live.process import TIME_BASE, Process, ProcessSettings
+from faceguard.edge.budget import Budget
 from faceguard.edge.live.slate import Slate
 from faceguard.edge.lookahead import NO_VERDICT
 from faceguard.edge.masks import MaskSettings
-from faceguard.edge.meters import Meters
-from faceguard.edge.pipeline import Plan
-from faceguard.edge.service.quiet import Quiet
-from faceguard.edge.slot import Closed, Slot
-from faceguard.edge.style import Look, Style
-from faceguard.edge.types import Frame, PixelFormat, SafeFrame, Shape
-from faceguard.edge.verdict import FaceFinder, Judge
-from faceguard.engines.closing import Closing
+from faceguard.edge.slot import Closed
+from faceguard.edge.style import Look
+from faceguard.edge.types import PixelFormat, Shape
 from faceguard.engines.errors import InferenceError
 from faceguard.engines.types import Detections, PixelSource
 from tests.edge.live.faults import FaultyFinder, FinderFault, Script, copied
 from tests.edge.live.house import until
-from tests.edge.live.marks import assert_no_watermark
-from tests.edge.live.scene import SIZE, Scene, Truthful, boxed
+from tests.edge.live.room import (
+    LOST,
+    UP,
+    Room,
+    from_frame,
+    plan,
+    safe_in,
+    wholes,
+)
+from tests.edge.live.scene import Scene, Truthful, boxed
 
-TICKS = 3600  # of 1/90000 s: 25 frames a second
-UP = Health(State.UP, 0, session=1)
-LOST = Health(State.LOST, 0, "lost", session=1)
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    until(lambda: set(threading.enumerate()) <= before, "threads are left")
-
-
-@dataclass
-class Room(Closing):
-    """The room with slots that hold all, so that a test can give and take as it likes."""
-
-    scene: Scene = field(default_factory=Scene)
-    finder: FaceFinder | None = None
-    plan: Plan = field(default_factory=lambda: Plan(1, 0))
-    budget: Budget = UNLIMITED
-    health: Health = UP
-    copies: int = 1000
-    epoch_ns: int = field(default_factory=time.monotonic_ns)
-
-    def __post_init__(self) -> None:
-        self.meters = Meters()
-        self.taken: Slot[Frame] = Slot(1000)
-        self.safe: Slot[SafeFrame] = Slot(1000)
-        self.judge = Judge(self.finder or Truthful(self.scene), 20.0)
-        self.process = Process(
-            self.taken,
-            self.safe,
-            self.judge,
-            ProcessSettings(lambda: self.plan, lambda: self.budget, lambda: self.health),
-            Slate("door"),
-            self.meters,
-            Quiet(self.meters),
-            epoch_ns=self.epoch_ns,
-            copies=self.copies,
-        )
-        self.process.start()
-
-    def give(self, *indices: int, session: int = 1, size: tuple[int, int] = SIZE, **how) -> None:
-        for index in indices:
-            self.taken.put(frame(self.scene, index, session, size, **how))
-
-    def take(self, count: int) -> list[SafeFrame]:
-        return [self.one() for _ in range(count)]
-
-    def one(self) -> SafeFrame:
-        safe = self.safe.take(20)
-        assert safe is not None, "nothing came"
-        return safe
-
-    def rest(self) -> list[SafeFrame]:
-        """All that is left, after the last frame."""
-        self.taken.close()
-        return list(self.safe)
-
-    def close(self) -> None:
-        self.process.close()
-        self.judge.close()
-
-
-def frame(
-    scene: Scene,
-    index: int,
-    session: int = 1,
-    size: tuple[int, int] = SIZE,
-    *,
-    pts: int | None = None,
-    form: PixelFormat = PixelFormat.I420,
-) -> Frame:
-    """The scene's picture of this number, whose place in time is its number's."""
-    at = index * TICKS if pts is None else pts
-    image = scene.image(index, size, form)
-    return Frame(image, index, at, TIME_BASE, TICKS, time.monotonic_ns(), session)
-
-
-def plan(every: int = 1, look_ahead: int = 0, look: Look = Look.PIXELATE) -> Plan:
-    return Plan(every, look_ahead, style=Style(look))
-
-
-def from_frame(first: int) -> Callable[[int, int], bool]:
-    return lambda index, _face: index >= first
-
-
-def wholes(frames: list[SafeFrame]) -> list[str | None]:
-    return [one.cover.whole for one in frames]
-
-
-def safe_in(scene: Scene, frames: list[SafeFrame]) -> None:
-    for one in frames:
-        assert_no_watermark(one.image, scene, [one.index])
-
-
-# Slates.
-
-
-def test_while_there_is_no_camera_slates_come_and_the_room_is_alive():
-    with Room(health=Health(State.OPENING, 0)) as room:
-        slates = room.take(3)
-    assert {(one.session, one.cover.whole) for one in slates} == {(0, None)}
-    assert [one.pts for one in slates] == sorted({one.pts for one in slates})
-    assert room.meters.value("slates_total") >= 3
-    assert (slates[0].image.width, slates[0].image.height) == (1280, 720)
-
-
-def test_a_slate_is_like_the_frames_before_it():
-    with Room() as room:
-        room.give(0, size=(240, 144), form=PixelFormat.NV12)
-        room.one()
-        room.health = LOST
-        slate = room.one()
-    assert slate.session == 0
-    assert slate.image.kind == room.scene.image(0, (240, 144), PixelFormat.NV12).kind
-
-
-def test_a_slow_camera_is_no_reason_for_slates():
-    with Room() as room:
-        for index, health in enumerate((UP, replace(UP, state=State.SLOW, cause="slow"))):
-            room.health = health
-            room.give(index)
-            room.one()
-            assert room.safe.take(0.5) is None
-
-
-def test_paused_output_shows_slates_and_then_frames_again():
-    with Room(budget=Budget(level=4, paused=True, reason="too hot")) as room:
-        assert room.one().session == 0
-        room.budget = UNLIMITED
-        # Those that were made before that.
-        until(lambda: room.safe.take(0.5) is None)
-        room.give(0)
-        assert (room.one().session, room.process.blind_s) == (1, 0)
-
-
-def test_frames_that_wait_for_others_get_out_when_none_come():
-    with Room(plan=plan(2, 5)) as room:
-        room.give(0, 1, 2, 3)
-        room.health = LOST
-        frames = room.take(4)
-        assert room.one().session == 0
-    assert [one.index for one in frames] == [0, 1, 2, 3]
-    assert wholes(frames) == [None] * 4
-    safe_in(room.scene, frames)
-
-
-def test_a_slate_that_cannot_be_drawn_does_not_end_the_room(monkeypatch):
-    monkeypatch.setattr(Slate, "make", lambda *_a, **_k: 1 / 0)
-    with Room(health=LOST) as room:
-        until(lambda: room.meters.value("log_lines_held_back_total") > 0)
-        room.health = UP
-        room.give(0)
-        assert room.one().index == 0
-
-
-# Times.
-
-
-def test_times_grow_over_slates_and_frames_whatever_the_camera_says():
-    with Room() as room:
-        room.give(0, 1, 2)
-        room.health = LOST
-        room.take(3)
-        until(lambda: room.meters.value("slates_total") > 3)
-        room.health = UP
-        room.give(3, 4, session=2, pts=0)  # twice the same
-        room.give(5, session=2)
-        frames = room.rest()
-    times = [one.pts for one in frames]
-    assert times == sorted(set(times))
-
-
-def test_a_files_frames_keep_their_distances_after_slates():
-    """A file's time stands still while slates are shown, and goes on where they end."""
-    with Room(health=Health(State.OPENING, 0), epoch_ns=time.monotonic_ns() - 10**9) as room:
-        last = room.take(2)[-1]
-        room.health = UP
-        room.give(*range(5))
-        frames = [one for one in room.rest() if one.session]
-    assert frames[0].pts > last.pts >= TIME_BASE.denominator
-    assert [b.pts - a.pts for a, b in itertools.pairwise(frames)] == [TICKS] * 4
+pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 
 # What is known, and for how long.
