@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +20,9 @@ from faceguard.edge.types import SafeFrame
 from faceguard.engines.errors import FaceguardError, MissingPackage, ModelError, OutputExists
 
 _SAY_EXISTING = 3
+# Python acts on a signal in its main thread alone, and one that comes just as that thread begins to
+# wait does not wake it.
+_SIGNALS_EVERY_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,11 @@ class BatchRun:
         for path, error in self._batch.unreadable:
             self._fail(path, FaceguardError(error))
         with ThreadPoolExecutor(jobs, "file") as pool, self._stopping():
-            for future in as_completed([pool.submit(self._one, job) for job in self._batch.jobs]):
-                future.result()
+            left: set[Future[None]] = {pool.submit(self._one, job) for job in self._batch.jobs}
+            while left:
+                ended, left = wait(left, _SIGNALS_EVERY_S, FIRST_COMPLETED)
+                for future in ended:
+                    future.result()
 
     def summary(self) -> dict[str, object]:
         """All of it, for machines."""

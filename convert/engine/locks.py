@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def try_lock(path: Path) -> Lock | None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
-            if path.parent.exists() and not path.parent.is_dir():
+            if _is_in_the_way(path.parent):
                 raise
             continue  # it stood there, and went before it was looked at
         try:
@@ -68,3 +69,11 @@ def try_lock(path: Path) -> Lock | None:
             os.close(handle)
             raise
         os.close(handle)  # whoever held it took the file away: once more
+
+
+def _is_in_the_way(place: Path) -> bool:
+    """Whether something else than a folder is there; one look, as folders come and go."""
+    try:
+        return not stat.S_ISDIR(place.stat().st_mode)
+    except FileNotFoundError:
+        return place.is_symlink()  # to nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import signal
 import subprocess
@@ -148,8 +149,10 @@ def test_a_model_that_was_not_pulled_is_named(face, tmp_path, monkeypatch, capsy
     assert "faceguard models pull yunet" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("thread", ["main", "other"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_run_that_is_stopped_leaves_nothing_half_done(face, tmp_path, number, code):
+def test_a_run_that_is_stopped_leaves_nothing_half_done(face, tmp_path, number, code, thread):
+    """A signal that another thread gets does not wake the one that waits for the files."""
     folder, output = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     (folder / "a.png").write_bytes(face.read_bytes())
@@ -159,7 +162,8 @@ def test_a_run_that_is_stopped_leaves_nothing_half_done(face, tmp_path, number, 
     deadline = time.monotonic() + 60
     while not list(output.glob(".b*")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(number)
+    threads = sorted(int(path.name) for path in Path(f"/proc/{process.pid}/task").iterdir())
+    ctypes.CDLL(None).tgkill(process.pid, threads[0 if thread == "main" else -1], number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in said

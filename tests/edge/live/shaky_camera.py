@@ -93,6 +93,8 @@ class Pictures:
     source_ns: int | None = None
 
 
+GOOD = Pictures()
+SOME = Pictures(3)
 # What a connection does next: pictures, a hang, an error to raise, or whatever to return.
 Step = Pictures | Hang | BaseException | object
 
@@ -265,3 +267,12 @@ class Bench(Closing):
             camera.on_close = self._hangs_on_close
         self.opened.append(camera)
         return camera
+
+
+def number_of(frame) -> int:
+    return int(frame.image.planes[0][0, 0])
+
+
+def take_from(bench: Bench, number: int):
+    """The first frame of a connection, by its number."""
+    return next(frame for frame in bench.frames() if number_of(frame) == number)

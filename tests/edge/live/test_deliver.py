@@ -21,8 +21,8 @@ from faceguard.edge.types import Cover, Frame, Mask, SafeFrame, Shape
 from faceguard.engines.closing import Closing
 from faceguard.engines.types import Region
 from tests.edge.live.house import until
+from tests.edge.live.room import frame
 from tests.edge.live.scene import Scene
-from tests.edge.live.test_process import frame
 
 SCENE = Scene(faces=0)
 BOX = Region(20, 20, 60, 60)

@@ -16,17 +16,10 @@ from faceguard.edge.outputs.worker import Worker
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.types import SafeFrame
 from faceguard.engines.types import Detections, PixelSource
-from tests.edge.live.faults import (
-    CameraFault,
-    FaultyCamera,
-    FaultyFinder,
-    FaultyOutput,
-    FinderFault,
-    Hanging,
-    OutputFault,
-    Script,
-)
+from tests.edge.live.camera_faults import CameraFault, FaultyCamera
+from tests.edge.live.faults import FaultyFinder, FinderFault, Hanging, Script
 from tests.edge.live.house import House, until
+from tests.edge.live.output_faults import FaultyOutput, OutputFault
 from tests.edge.live.scene import Scene, Truthful, Watermarked
 from tests.edge.outputs.waiting import open_files
 
@@ -114,7 +107,8 @@ def test_a_hanging_camera_holds_up_no_stop(tmp_path, fault):
         settings=settings,
     ).start() as house:
         until(hanging.entered.is_set)
-        until(lambda: len(house.frames) == 10)
+        # A busy machine may miss some.
+        until(lambda: len(house.frames) + house.dropped("busy") == 10)
         stops_in_time(house, set())
         assert len(house.recorded()) == len(house.kept)
         hanging.release()

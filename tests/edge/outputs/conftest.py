@@ -9,11 +9,17 @@ from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.snapshots import Snapshots
 from faceguard.edge.service.quiet import Quiet
 from tests.edge.outputs.mjpeg_clients import Served
+from tests.edge.outputs.old_segments import Clocks
 
 
 @pytest.fixture
 def meters():
     return Meters()
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
 
 
 @pytest.fixture

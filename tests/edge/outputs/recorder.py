@@ -17,6 +17,7 @@ from tests.edge.outputs.recorded import encoder, numbers
 from tests.walking import files_in
 
 NAME = "door"
+JUNE = 1_781_000_000.0  # 2026-06-09 10:13:20 UTC
 
 
 @dataclass
@@ -95,6 +96,12 @@ def set_up(
     room = encoder(recordings, meters=meters, **(encoding or {}))
     made = Setup(folder, recordings, room, meters, config)
     return made
+
+
+def take_all(made) -> None:
+    """Does the work of the recorder's thread."""
+    while len(made.recordings._slot):
+        made.recordings.take(made.recordings._slot.take())
 
 
 @contextmanager

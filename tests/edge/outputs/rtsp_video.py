@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,17 +18,22 @@ from typing import Any
 import av
 import av.error
 import numpy as np
+import pytest
 
 from faceguard.edge.config.outputs import RtspOutput
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.packet import SafePacket, StreamFormat
 from faceguard.edge.outputs.rtsp import RtspServer
+from faceguard.edge.outputs.rtsp_child import find_interpreter
 from faceguard.edge.service.quiet import Quiet
 from tests.edge.outputs.waiting import until
 
 SIZE = (160, 96)
 _BITS = 8
 _GLOBAL_HEADER = 1 << 22
+needs_gstreamer = pytest.mark.skipif(
+    find_interpreter() is None, reason="no Python here has GStreamer's RTSP server"
+)
 
 
 class Pictures:
@@ -262,6 +268,17 @@ class Plain:
 def basic(user: str, password: str) -> str:
     """What a client would send that shows its password to everybody."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is killed at the end, frozen or not."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def server_pids(parent: int | None = None) -> list[int]:
