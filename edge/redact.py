@@ -63,7 +63,7 @@ def _cover(image: Image, mask: Mask, style: Style) -> None:
     y0, y1 = max(0.0, outer.y0), min(float(image.height), outer.y1)
     if x1 <= x0 or y1 <= y0:
         return
-    grid = style.grid(x1 - x0, y1 - y0, max(mask.face.width, mask.face.height))
+    grid = style.grid(x1 - x0, y1 - y0, max(mask.face.width, mask.face.height), mask.shape)
     solid = _solid_values(image)
     for number, (spec, plane) in enumerate(zip(image.format.planes, image.planes, strict=True)):
         # Outward to whole samples: a chroma sample that the mask only touches is covered too.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from faceguard.edge.types import Shape
 from faceguard.engines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _LEAST_CELL_PX = 14.0
+# The most cells that hide a face: of a mosaic, of a blurred box, of a blurred ellipse.
+_MOST_HARD, _MOST_SMOOTH, _MOST_SMOOTH_ELLIPSE = 3.0, 2.0, 1.5
 _SAMPLES_A_SIDE = 16
 
 
@@ -41,11 +44,12 @@ class Style:
 
     The strengths are the weakest that detectors no longer found faces behind; see
     docs/measurements.md. A smooth patch of skin reads as a face more readily than a hard mosaic
-    does, so blur gets fewer cells.
+    does, and most of all in an ellipse, so blur gets fewer cells.
 
     Attributes:
         look: The style.
         cells: Cells across the longer side of a face, before margins; None takes 3, or 2 for blur.
+            A blurred ellipse gets no more than 1.5.
         least_cell_px: No cell is smaller than this, so that small faces get fewer cells.
         noise: Standard deviation of the noise styles on an 8-bit scale. It is drawn once a track
             and not once a frame: noise that changes with each frame averages out over a second.
@@ -67,7 +71,7 @@ class Style:
         if self.cells is not None and not 0 < self.cells <= self._most_cells:
             raise UsageError(
                 f"{self.look.value} with {self.cells:g} cells leaves faces that are still found; "
-                f"at most {self._most_cells} hide one"
+                f"at most {self._most_cells:g} hide one"
             )
         if not self.least_cell_px >= _LEAST_CELL_PX:
             raise UsageError(
@@ -76,8 +80,8 @@ class Style:
             )
 
     @property
-    def _most_cells(self) -> int:
-        return 2 if self.smooth else 3
+    def _most_cells(self) -> float:
+        return _MOST_SMOOTH if self.smooth else _MOST_HARD
 
     @property
     def noisy(self) -> bool:
@@ -89,15 +93,21 @@ class Style:
         """Whether cells run into one another."""
         return self.look in (Look.BLUR, Look.BLUR_NOISE)
 
-    def grid(self, width_px: float, height_px: float, face_px: float) -> tuple[int, int]:
+    def grid(
+        self, width_px: float, height_px: float, face_px: float, shape: Shape
+    ) -> tuple[int, int]:
         """Cells across and down an area.
 
         Args:
             width_px: Width of the area to cover, in source pixels.
             height_px: Its height.
             face_px: Longer side of the face in it.
+            shape: Outline of the mask.
         """
-        cell = max(self.least_cell_px, face_px / (self.cells or self._most_cells))
+        cells = self.cells or self._most_cells
+        if self.smooth and shape is Shape.ELLIPSE:
+            cells = min(cells, _MOST_SMOOTH_ELLIPSE)
+        cell = max(self.least_cell_px, face_px / cells)
         return max(1, int(width_px / cell)), max(1, int(height_px / cell))
 
     def paint(self, area: Plane, grid: tuple[int, int], bits: int, noise_seed: int) -> Plane:

@@ -124,6 +124,22 @@ def test_few_numbers_are_left_of_a_face(look, side):
     assert np.abs(np.diff(inside.astype(int), axis=1)).mean() < 12
 
 
+@pytest.mark.parametrize(
+    ("look", "shape", "most"),
+    [
+        (Look.PIXELATE, Shape.BOX, 3),
+        (Look.PIXELATE, Shape.ELLIPSE, 3),
+        (Look.BLUR, Shape.BOX, 2),
+        (Look.BLUR, Shape.ELLIPSE, 1),
+        (Look.BLUR_NOISE, Shape.ELLIPSE, 1),
+    ],
+)
+@pytest.mark.parametrize("face_px", [42.0, 100.0, 900.0])
+def test_so_many_cells_stand_across_a_face(look, shape, most, face_px):
+    """Where cells run into one another, most of all in an ellipse, fewer of them hide a face."""
+    assert Style(look=look).grid(face_px, face_px, face_px, shape) == (most, most)
+
+
 def test_noise_stays_with_a_track_and_differs_between_runs():
     frame = noise_frame(PixelFormat.GRAY, 64, 64)
     cover = Cover((mask(Region(0, 0, 64, 64)),))
