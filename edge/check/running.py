@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from faceguard.edge.config.model import Config
+from faceguard.edge.outputs.status import Life, read_status
+from faceguard.edge.service.places import runtime_folders
 from faceguard.engines.errors import InputError
 
 
 def process_of(config: Config) -> int | None:
     """The process that serves this camera's name now; None where none does, or nobody can tell."""
-    # Here and not above: `check_camera` must work where packages are missing.
-    from faceguard.edge.outputs.status import Life, read_status
-    from faceguard.edge.service.places import runtime_folders
-
     for folder in runtime_folders(config.outputs.status.folder):
         try:
             status = read_status(folder, config.name)

@@ -51,11 +51,11 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         InputError: A status file cannot be read.
     """
-    folders = runtime_folders(options.folder)
+    folders, wanted = runtime_folders(options.folder), options.name or options.camera
     never = threading.Event()
     while True:
-        found = list(_found(folders, options.name or options.camera))
-        _show(found, folders, options)
+        found = list(_found(folders, wanted))
+        _show(found, folders, wanted, options)
         if not options.watch:
             return _code(found)
         never.wait(_AGAIN_S)
@@ -71,12 +71,13 @@ def _found(folders: list[Path], wanted: str | None) -> Iterator[Status]:
                 yield status
 
 
-def _show(found: list[Status], folders: list[Path], options: argparse.Namespace) -> None:
+def _show(
+    found: list[Status], folders: list[Path], wanted: str | None, options: argparse.Namespace
+) -> None:
     if options.json:
         text = json.dumps({status.name: _for_programs(status) for status in found}) + "\n"
     else:
-        asked = options.name or options.camera
-        text = "\n".join(told(status) for status in found) or _nobody(folders, asked)
+        text = "\n".join(told(status) for status in found) or _nobody(folders, wanted)
     if options.watch and sys.stdout.isatty() and not options.json:
         text = _CLEAR + text
     sys.stdout.write(text)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+from importlib.util import find_spec
 
 from faceguard.edge.doctor.finding import Finding, State
-
-_GSTREAMER = (
-    "sudo apt install python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base "
-    "gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
-)
+from faceguard.edge.outputs.rtsp_child import PACKAGES, find_interpreter
 
 
 def check_serving() -> list[Finding]:
@@ -24,12 +20,10 @@ def rtsp_server(name: str, lacking: State) -> Finding:
         name: Of the finding.
         lacking: Its state where none can.
     """
-    from faceguard.edge.outputs.rtsp_child import find_interpreter
-
     interpreter = find_interpreter()
     if interpreter is None:
         detail = "no Python here has GStreamer's RTSP server (gi, GstRtspServer)"
-        return Finding(name, lacking, detail, _GSTREAMER)
+        return Finding(name, lacking, detail, PACKAGES)
     return Finding(name, State.OK, f"served by {interpreter}")
 
 
@@ -40,7 +34,7 @@ def web_server(name: str, lacking: State) -> Finding:
         name: Of the finding.
         lacking: Its state where a package is missing.
     """
-    missing = [name for name in ("starlette", "uvicorn") if not importlib.util.find_spec(name)]
+    missing = [module for module in ("starlette", "uvicorn") if not find_spec(module)]
     if missing:
         detail = f"needs {' and '.join(missing)}"
         return Finding(name, lacking, detail, "pip install 'faceguard-edge[web]'")

@@ -16,6 +16,7 @@ from faceguard.edge.events import Event
 from faceguard.edge.live.health import Health
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.status import StatusFile
+from faceguard.edge.outputs.status_words import because
 from faceguard.edge.service.figures import Figures
 from faceguard.edge.service.notify import Notifier, Pulse
 
@@ -115,11 +116,11 @@ class Rounds:
         if health.gives_frames:
             parts.append(f"{self._rate_out:.0f} frames/s")
         else:
-            cause = None if health.cause == health.state.value else health.cause
-            parts.append(f"camera {health.state.value}" + _because(cause))
+            state = health.state.value
+            parts.append(f"camera {state}{because(health.cause, state)}")
         hottest_c = _hottest(self._views.temperatures_c())
         parts.append("no temperature" if hottest_c is None else f"{hottest_c:.0f} C")
-        parts.append(f"level {budget.level}" + _because(budget.reason if budget.level else None))
+        parts.append(f"level {budget.level}" + because(budget.reason if budget.level else None))
         if budget.paused:
             parts.append("paused")
         if self._views.blind_s() > 1:
@@ -184,10 +185,6 @@ class Rounds:
         if budget.level != self._level:
             self._on_event(Event("level", {"level": budget.level, "reason": budget.reason}))
             self._level = budget.level
-
-
-def _because(cause: str | None) -> str:
-    return f" ({cause})" if cause else ""
 
 
 def _hottest(zones: Mapping[str, float | None]) -> float | None:

@@ -18,17 +18,11 @@ from faceguard.edge.meters import Meters
 from faceguard.edge.outputs import rtsp_wire as wire
 from faceguard.edge.outputs.open_door import warn_if_open
 from faceguard.edge.outputs.packet import SafePacket
-from faceguard.edge.outputs.rtsp_child import RtspChild, find_interpreter
+from faceguard.edge.outputs.rtsp_child import PACKAGES, RtspChild, find_interpreter
 from faceguard.edge.outputs.worker import Worker
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.service.scrub import SCRUBBER
 from faceguard.engines.errors import FaceguardError, MissingPackage, OutputError
-
-PACKAGES = (
-    "sudo apt install python3-gi gir1.2-gst-rtsp-server-1.0 "
-    "gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
-)
-"""What makes a Debian, Ubuntu or JetPack able to serve RTSP."""
 
 _log = logging.getLogger(__name__)
 _START_S = 30.0

@@ -18,6 +18,12 @@ from faceguard.edge.outputs import rtsp_wire as wire
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import OutputError
 
+PACKAGES = (
+    "sudo apt install python3-gi gir1.2-gst-rtsp-server-1.0 "
+    "gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
+)
+"""What makes a Debian, Ubuntu or JetPack able to serve RTSP."""
+
 _SCRIPT = Path(__file__).with_name("rtsp_server.py")
 _SYSTEM_PYTHON = "/usr/bin/python3"
 # Nothing from the environment or the current folder, and nothing written beside the script.

@@ -51,7 +51,7 @@ def _troubles(status: Status) -> Iterator[str]:
     elif state.get("covered"):
         yield f"frames are covered whole ({state['covered']})"
     if state.get("paused"):
-        yield f"nothing goes out{_because(state.get('budget'))}"
+        yield f"nothing goes out{because(state.get('budget'))}"
     for name, output in _part(state, "outputs").items():
         if not isinstance(output, Mapping) or not output.get("up"):
             yield f"{name} does not work"
@@ -72,7 +72,7 @@ def _rows(status: Status) -> Iterator[tuple[str, str]]:
     yield "outputs", "; ".join(_each(_part(state, "outputs"), _output))
     yield "recorded", _recorded(_part(state, "recorded"))
     yield "heat", ", ".join(_each(_part(state, "temperatures_c"), _zone)) or "no reading"
-    yield "level", f"{_count(state.get('level'))}{_because(state.get('budget'))}"
+    yield "level", f"{_count(state.get('level'))}{because(state.get('budget'))}"
     notes = state.get("notes")
     yield "notes", "; ".join(str(note) for note in notes) if isinstance(notes, list) else ""
     age = "at an unknown time" if status.age_s is None else _ago(status.age_s)
@@ -154,11 +154,12 @@ def _part(state: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _state(camera: Mapping[str, Any], long: str = "") -> str:
     """What the camera does, for how long, and why where that is another word."""
     state, cause = camera.get("state") or "unknown", camera.get("cause")
-    return f"{state}{long}{_because(None if cause == state else cause)}"
+    return f"{state}{long}{because(cause, state)}"
 
 
-def _because(cause: object) -> str:
-    return f" ({cause})" if cause else ""
+def because(cause: object, state: object = None) -> str:
+    """The cause of a state in brackets; nothing where there is none, or it is the same word."""
+    return f" ({cause})" if cause and cause != state else ""
 
 
 def _count(count: object) -> str:

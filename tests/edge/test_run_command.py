@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -16,6 +15,7 @@ import av
 import pytest
 
 from tests.edge.service_process import PATIENCE_S, Service, segments
+from tests.ports import free_port
 
 pytestmark = pytest.mark.models
 
@@ -187,12 +187,6 @@ def test_figures_are_served(start):
         text = answer.read().decode()
     assert "faceguard_frames_out_total" in text
     assert service.end() == 0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_crash_leaves_no_picture_behind(start):

@@ -6,10 +6,7 @@ the kernel's own test driver: packaging/drills/v4l2_vivid.sh.
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
-import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,27 +18,19 @@ import av
 import numpy as np
 import pytest
 
-from tests.edge.cameras.children import end_well
+from tests.edge.cameras.children import ask, end_well
 from tests.edge.cameras.v4l2_fake import DEVICE, Read, write_film
+from tests.engines.tools import compile_library
 
 ROOT = Path(__file__).resolve().parents[3]
 CHILD = Path(__file__).with_name("v4l2_child.py")
-
-
-def _tools() -> Any:
-    spec = importlib.util.spec_from_file_location("test_tools", ROOT / "tests/engines/tools.py")
-    assert spec is not None
-    assert spec.loader is not None
-    tools = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tools)
-    return tools
 
 
 @pytest.fixture(scope="module")
 def fake() -> Path:
     if sys.maxsize < 2**32:
         pytest.skip("the structures are those of 64-bit Linux")
-    return Path(_tools().compile_library(ROOT / "tests/native/fake_v4l2.c", "libfake_v4l2.so"))
+    return Path(compile_library(ROOT / "tests/native/fake_v4l2.c", "libfake_v4l2.so"))
 
 
 @pytest.fixture(scope="module")
@@ -120,12 +109,7 @@ def read(child: subprocess.Popen[str], films: dict[str, Path]) -> Read:
                 **{f"FAKE_V4L2_{k}": str(path) for k, path in {**films, **(film or {})}.items()},
             },
         }
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write(json.dumps(plan) + "\n")
-        child.stdin.flush()
-        assert select.select([child.stdout], [], [], 60)[0], "no answer within 60 s"
-        told: dict[str, Any] = json.loads(child.stdout.readline())
+        told = ask(child, plan)
         assert told["descriptors_left"] == 0
         assert told["threads_left"] == 0
         return told

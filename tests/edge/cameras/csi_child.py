@@ -93,6 +93,7 @@ def run(plan: dict[str, Any], told: dict[str, Any], pipe: int | None) -> None:
             if plan["close_after_s"]:
                 threading.Timer(plan["close_after_s"], source.close).start()
             read(source, plan["count"], told)
+            time.sleep(plan["linger_s"])
         else:
             for number in range(1, plan["fed"]):
                 read(source, 1, told)

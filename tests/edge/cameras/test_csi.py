@@ -6,9 +6,7 @@ What a Jetson has and no other machine, nvarguscamerasrc and nvvidconv, is only 
 from __future__ import annotations
 
 import itertools
-import json
 import os
-import select
 import shutil
 import subprocess
 import sys
@@ -20,7 +18,7 @@ import pytest
 
 from faceguard.edge.cameras.csi_pipeline import argus, expected_size
 from faceguard.edge.config.camera import CsiCamera
-from tests.edge.cameras.children import end_well
+from tests.edge.cameras.children import ask, end_well
 
 CHILD = Path(__file__).with_name("csi_child.py")
 ROOT = Path(__file__).resolve().parents[3]
@@ -74,6 +72,7 @@ def read(children: dict[str, subprocess.Popen[str]]) -> Read:
         open_within_s: float = 20.0,
         silent_after_s: float = 10.0,
         close_after_s: float = 0.0,
+        linger_s: float = 0.0,
         **config: object,
     ) -> dict[str, Any]:
         if kind not in children:
@@ -89,15 +88,10 @@ def read(children: dict[str, subprocess.Popen[str]]) -> Read:
             "open_within_s": open_within_s,
             "silent_after_s": silent_after_s,
             "close_after_s": close_after_s,
+            "linger_s": linger_s,
             "config": {"width": None, "height": None, "rate": None, **config},
         }
-        child = children[kind]
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write(json.dumps(plan) + "\n")
-        child.stdin.flush()
-        assert select.select([child.stdout], [], [], 60)[0], "no answer within 60 s"
-        told: dict[str, Any] = json.loads(child.stdout.readline())
+        told = ask(children[kind], plan)
         assert told["python_threads_left"] == 0
         return told
 
@@ -227,7 +221,9 @@ def test_closed_while_reading(read: Read) -> None:
 
 def test_closing_has_a_limit(read: Read) -> None:
     """An element that sleeps holds the pipeline's end up, as Argus does when it hangs."""
-    told = read(source=f"{LIVE} ! identity sleep-time=5000000", count=1, open_within_s=30.0)
+    source = f"{LIVE} ! identity sleep-time=5000000"
+    # It must be asleep again by then: closed between two sleeps, the pipeline ends at once.
+    told = read(source=source, count=1, open_within_s=30.0, linger_s=0.5)
     assert told["error"] is None
     assert told["left_behind"] == ["close camera"]
 

@@ -21,6 +21,7 @@ from faceguard.edge.commands import config as config_command
 from faceguard.edge.outputs import rtsp_child
 from faceguard.edge.outputs.status import StatusFile
 from faceguard.engines.manifest import BuiltFor, EngineManifest
+from tests.ports import free_port
 
 Rows = dict[str, dict[str, str | None]]
 
@@ -75,12 +76,6 @@ def checked(
 ) -> Checked:
     engine_path("yunet")
     return Checked(tmp_path, capsys)
-
-
-def free_port() -> int:
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        return int(door.getsockname()[1])
 
 
 @pytest.mark.models

@@ -16,15 +16,9 @@ from hypothesis import strategies as st
 
 from faceguard.edge.config.outputs import EventsOutput
 from faceguard.edge.events import Event
-from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.events import EventsLog, as_line
 from faceguard.edge.service.quiet import Quiet
 from tests.edge.outputs.waiting import open_files, until
-
-
-@pytest.fixture
-def meters():
-    return Meters()
 
 
 @pytest.fixture
