@@ -146,7 +146,7 @@ class _Camera:
         pts_ns, dts_ns, step_ns, data = self._units[at]
         length_ns = step_ns * len(self._units)
         if self._garbled and self._noise.random() < self._garbled:
-            data = _garbled(data, self._noise)
+            data = _garbled(data, self._noise, wholly=self._garbled >= 1)
         buffer = self._gst.Buffer.new_wrapped(data)
         buffer.pts = pts_ns + rounds * length_ns
         buffer.dts = dts_ns + rounds * length_ns
@@ -176,13 +176,20 @@ def _read_units(path: Path) -> list[tuple[int, int, int, bytes]]:
     return units
 
 
-def _garbled(data: bytes, noise: random.Random) -> bytes:
-    """The unit with noise in each slice; parameter sets and start codes stay."""
+# First block 0, and then a kind of slice from 31 on, where H.264 has ten.
+_NO_SUCH_SLICE = b"\x82"
+
+
+def _garbled(data: bytes, noise: random.Random, *, wholly: bool) -> bytes:
+    """The unit with noise in each slice; parameter sets and start codes stay.
+
+    Noise alone is now and then a slice that FFmpeg makes some picture of; wholly garbled, none is.
+    """
     parts = data.split(b"\0\0\1")
     for index, part in enumerate(parts):
         if part and part[0] & 0x1F in (1, 5):
             filler = bytes(noise.randrange(4, 256) for _ in range(len(part) - 1))
-            parts[index] = part[:1] + filler
+            parts[index] = part[:1] + (_NO_SUCH_SLICE if wholly else b"") + filler
     return b"\0\0\1".join(parts)
 
 

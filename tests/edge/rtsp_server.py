@@ -176,7 +176,10 @@ class RtspServer:
         self._tell(f"lose {share}")
 
     def garble(self, share: float) -> None:
-        """Fills this part of a file's pictures with noise from now on; 0 ends it."""
+        """Fills this part of a file's pictures with noise from now on; 0 ends it.
+
+        Of some, a decoder patches up a picture; with 1, nothing can be decoded any more.
+        """
         assert self._file is not None, "only a file's pictures can be garbled"
         self._tell(f"garble {share}")
 
