@@ -98,7 +98,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "faceguard = faceguard.edge.cli:main",
+            "faceguard = faceguard.edge.cli:faceguard",
             "convert-engine = faceguard.edge.cli:convert_engine",
         ],
         "faceguard.commands": [

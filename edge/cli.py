@@ -11,6 +11,7 @@ import sys
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Protocol
 
+from faceguard.edge.leaving import leave
 from faceguard.engines.errors import FaceguardError, MissingPackage, OutputError
 
 if TYPE_CHECKING:
@@ -39,13 +40,14 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: ends the same way as Ctrl-C, cleaning up, with its own exit code."""
 
 
-def convert_engine() -> int:
-    """The program `convert-engine`, which is a command under its own name.
+def faceguard() -> None:
+    """The program `faceguard`; ends the process."""
+    leave(main)
 
-    Returns:
-        The exit code; see `main`.
-    """
-    return main(["convert-engine", *sys.argv[1:]], program="convert-engine")
+
+def convert_engine() -> None:
+    """The program `convert-engine`, which is a command under its own name; ends the process."""
+    leave(lambda: main(["convert-engine", *sys.argv[1:]], program="convert-engine"))
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "faceguard") -> int:
@@ -163,4 +165,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    faceguard()

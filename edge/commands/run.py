@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
 HELP = "Runs the camera: frames in, redacted video out."
@@ -40,23 +38,4 @@ def run(options: argparse.Namespace) -> int:
     no_core_dumps()
     # The detector's room is one thread by design; OpenCV's own only wake up beside it.
     cv2.setNumThreads(1)
-    daemon = Daemon(read_config(options.config), options.config)
-    try:
-        return daemon.run()
-    finally:
-        if daemon.hanging:
-            _leave()
-
-
-def _leave() -> None:
-    """Ends the process at once: Python would wait for threads that hang in a driver for ever."""
-    from faceguard.edge.service import logs
-
-    error = sys.exc_info()[1]
-    code = getattr(error, "exit_code", 1) if error is not None else 0
-    if error is not None:
-        sys.stderr.write(f"faceguard: {error}\n")
-    logs.put_back()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    return Daemon(read_config(options.config), options.config).run()

@@ -69,13 +69,7 @@ class Daemon:
         self._pulse = Pulse(self._notifier)
         self._is_ready = False
         self._serves_metrics = False
-        self._hanging: list[str] = []
         check_detector(config.detector)
-
-    @property
-    def hanging(self) -> list[str]:
-        """Threads that were left behind; the process must end without waiting for them."""
-        return self._hanging
 
     def run(self) -> int:
         """Runs until a file ends or someone says stop.
@@ -266,12 +260,11 @@ class Daemon:
         until_s = time.monotonic() + (_FILE_WITHIN_S if is_over else _END_WITHIN_S)
         self._notifier.stopping()
         self._happened(Event("stopping"))
-        self._hanging += self._rooms.finish(until_s)
-        self._hanging += self._outputs.finish(until_s)
+        hanging = self._rooms.finish(until_s) + self._outputs.finish(until_s)
         self._finder.close()
         if self._finder.hangs:
-            self._hanging.append("detector")
-        for name in self._hanging:
+            hanging.append("detector")
+        for name in hanging:
             _log.warning("%s does not end and is left behind", name)
         _log.info("%s: stopped", self._current.config.name)
 
