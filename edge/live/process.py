@@ -132,14 +132,15 @@ class Process(Closing):
         error: BaseException | None = None
         try:
             while True:
+                asked_ns = time.monotonic_ns()
                 frame = self._taken.take(_SLATE_EVERY_NS / 1e9)
                 if frame is not None:
                     self._frame(frame)
                 elif self._needs_slate():
-                    if self._blind_since_ns is not None:
-                        self._blind_since_ns += _SLATE_EVERY_NS
                     self._flush()
                     self._show_slate()
+                    if self._blind_since_ns is not None:
+                        self._blind_since_ns += time.monotonic_ns() - asked_ns
                 if self._is_filling() and self._order.is_overdue:
                     self._show_slate()
                 del frame  # or its memory would be held while we wait for the next
