@@ -61,7 +61,8 @@ def test_after_the_last_fault_frames_flow_in_order(storm, live):
             frames, of_last = [], 0
             for frame in bench.frames():
                 frames.append((frame.index, frame.pts, frame.session, frame.image.planes[0][0, 0]))
-                of_last += frame.image.planes[0][0, 0] == len(storm) + 1
+                # Or a later one: on a busy machine the good one may be late itself.
+                of_last += frame.image.planes[0][0, 0] > len(storm)
                 if of_last == 1:
                     # Now that the good one is up, what hung may say what it has to say.
                     for step in (step for steps in storm for step in steps):

@@ -114,7 +114,11 @@ class Serving:
         return int(self.meters.value("output_dropped_total", output="rtsp"))
 
     def _feed(self) -> None:
+        began = False
         while not self._stop.wait(0.02):
+            if began and self.server.address is None:
+                continue  # it starts with the first picture; what waits meanwhile may be dropped
+            began = True
             for packet in self.pictures.packets():
                 began_s = time.monotonic()
                 self.server.offer(packet)

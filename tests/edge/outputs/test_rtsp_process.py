@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,12 @@ def test_a_server_that_hangs_holds_up_nothing_and_is_replaced() -> None:
         with Player(video.address) as player:
             until(lambda: len(player.seen) > 5)
             first = server_pid()
+            began_s = time.monotonic()
             os.kill(first, signal.SIGSTOP)
             until(lambda: video.dropped > 0)
             until(lambda: server_pids(os.getpid()) not in ([first], []), within_s=40)
-        assert video.longest_offer_s < 0.5
+            hung_s = time.monotonic() - began_s
+        assert video.longest_offer_s < hung_s / 3
         until(lambda: video.meters.value("output_up", output="rtsp") == 1)
         with Player(video.address) as player:
             until(lambda: len(player.seen) > 5)
