@@ -25,10 +25,13 @@ PATIENCE_S = 20.0
 
 
 def quick(**changes: Any) -> Supervision:
-    """Settings with hardly any pauses, shorter than a configuration may have them."""
+    """Settings with hardly any pauses, and limits shorter than a configuration may have them.
+
+    A machine that halts for longer than these makes a camera that is well look frozen.
+    """
     usual = {
-        "frozen_after_s": 0.05,
-        "open_within_s": 0.1,
+        "frozen_after_s": 0.25,
+        "open_within_s": 0.4,
         "slow_below": 0.5,
         "retry_first_s": 0.0,
         "retry_longest_s": 0.0,

