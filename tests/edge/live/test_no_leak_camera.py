@@ -50,7 +50,9 @@ def test_the_first_frames_after_each_change_are_covered_whole_until_a_verdict(
         return FaultyCamera(Watermarked(scene, size=size, form=form, rate=200), script)
 
     finder = Shy(scene)
-    with House(tmp_path, scene, camera=camera, finder=finder, settings=plan(every, 4)).start() as h:
+    # The second connection must last, even on a machine that halts for a moment.
+    settings = {**plan(every, 4), "supervision": {"frozen_after_s": 30}}
+    with House(tmp_path, scene, camera=camera, finder=finder, settings=settings).start() as h:
         until(lambda: len([one for one in h.frames if one.session == 2]) > 10)
         second = [one for one in h.frames if one.session == 2]
         assert {one.cover.whole for one in second} == {"RuntimeError"}
