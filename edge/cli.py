@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from importlib.metadata import entry_points, version
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from faceguard.edge.leaving import leave
 from faceguard.engines.errors import FaceguardError, MissingPackage, OutputError
@@ -40,12 +40,12 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: ends the same way as Ctrl-C, cleaning up, with its own exit code."""
 
 
-def faceguard() -> None:
+def faceguard() -> NoReturn:
     """The program `faceguard`; ends the process."""
     leave(main)
 
 
-def convert_engine() -> None:
+def convert_engine() -> NoReturn:
     """The program `convert-engine`, which is a command under its own name; ends the process."""
     leave(lambda: main(["convert-engine", *sys.argv[1:]], program="convert-engine"))
 

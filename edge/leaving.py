@@ -8,9 +8,10 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 
-def leave(work: Callable[[], int]) -> None:
+def leave(work: Callable[[], int]) -> NoReturn:
     """Does a program's work, and ends the process with its exit code.
 
     A thread that is left in a library, such as an inference that missed its time limit, comes back

@@ -89,7 +89,7 @@ def set_up(
 
 
 def put_back() -> None:
-    """Undoes `set_up`: for tests, and at the very end."""
+    """Undoes `set_up`: for tests, which share one process."""
     global _before  # noqa: PLW0603 - see above
     if _before is None:
         return

@@ -197,7 +197,11 @@ def test_a_camera_that_comes_and_goes_leaves_nothing_behind(tmp_path):
     scene = Scene()
     script = Script([*[CameraFault.NONE] * 5, CameraFault.LOST] * 10, CameraFault.NONE)
     with House(
-        tmp_path, scene, camera=lambda: FaultyCamera(Watermarked(scene, rate=200), script)
+        tmp_path,
+        scene,
+        camera=lambda: FaultyCamera(Watermarked(scene, rate=200), script),
+        # It goes when it is told to, and not when the machine halts for a moment.
+        settings={"supervision": {"frozen_after_s": 30}},
     ).start() as house:
         until(lambda: script.happened.total() > 70)
         assert house.finish() == []
@@ -205,7 +209,5 @@ def test_a_camera_that_comes_and_goes_leaves_nothing_behind(tmp_path):
         assert pool is not None
         gc.collect()
         assert pool.free == pool.count == house.outputs.copies
-    # On a busy machine it may be late once more, of itself.
-    session = house.rooms.health.session
-    assert session >= 11
-    assert house.meters.value("camera_reconnects_total") == session - 1
+    assert house.rooms.health.session == 11
+    assert house.meters.value("camera_reconnects_total") == 10
