@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from faceguard.edge.heat.settings import GovernorSettings
 
-# What the parts of the work weigh, as shares of the whole: the governor only needs their order of
-# size, since it learns what a level is worth in degrees.
-_BASE, _DETECTION, _UPSCALING = 0.6, 0.4, 0.5
+# What the parts of the work weigh beside each other. Only their order of size matters, since the
+# governor learns what a level is worth in degrees.
+_FRAMES, _LOOKS, _UPSCALING = 0.6, 0.4, 0.5
+_SHARE_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,42 @@ def ladder(
     """The levels from all that was configured to the pause.
 
     Upscaling goes first; then frames, a step at a time down to the least share; then looks of the
-    detector; then everything.
+    detector, where there are still more of them than cover needs; then everything.
 
     Args:
         settings: Least share, step, and how rare looks may become.
-        every: The detector looks at every n-th frame, as configured.
-        look_ahead: Frames that each one waits; a look that comes later than these is of no use to
-            a frame, so looks do not become rarer than that.
+        every: The detector looks at every n-th frame of the camera, as configured.
+        look_ahead: Frames that each one waits; a face that is found later than that comes too
+            late for it, so looks do not become rarer.
         upscales: Whether there is upscaling to go.
+
+    Returns:
+        The rungs, each with less load than the one before; the last is the pause.
     """
-    raise NotImplementedError
+    whole = _work(1.0, every, every, upscales=upscales)
+
+    def rung(share: float, looks_every: int, *, upscale: bool) -> Rung:
+        load = _work(share, looks_every, every, upscales=upscale) / whole
+        return Rung(share, looks_every, upscale, load)
+
+    rungs = [rung(1.0, every, upscale=True)]
+    if upscales:
+        rungs.append(rung(1.0, every, upscale=False))
+    keep = not upscales
+    share = settings.step
+    while share > settings.least_share:
+        rungs.append(rung(round(share, _SHARE_DIGITS), every, upscale=keep))
+        share *= settings.step
+    rungs.append(rung(settings.least_share, every, upscale=keep))
+    # Dropped frames cannot be looked at: where so few are left, each of them already is.
+    for rarer in range(every + 1, min(settings.most_every, look_ahead + 1) + 1):
+        candidate = rung(settings.least_share, rarer, upscale=keep)
+        if candidate.load < rungs[-1].load:
+            rungs.append(candidate)
+    rungs.append(Rung(0.0, rungs[-1].every, keep, 0.0))
+    return tuple(rungs)
+
+
+def _work(share: float, looks_every: int, usual_every: int, *, upscales: bool) -> float:
+    looks = min(share, 1 / looks_every) * usual_every
+    return _FRAMES * share + _LOOKS * looks + (_UPSCALING * share if upscales else 0.0)
