@@ -18,7 +18,9 @@ class Event:
         kind: "face-appears", "face-leaves", "covered-whole", "covered-again" (by masks again),
             "camera-up", "camera-down", "camera-slow", "output-failed", "output-works", "level",
             "reloaded", "reload-refused", "recording-paused", "recording-resumed", "started",
-            "stopping".
+            "stopping". A "level" tells what may be spent from now on, and why: `from`, `to` (which
+            is `level`, too), `reason`; `zone`, `temperature_c`, `limit_c` of the zone that is
+            nearest to its limit; `power_w`; `frames_per_s` (null: all), `detect_every`.
         fields: What there is to say about it; never a picture, an address or a secret.
         at_ns: When, monotonic nanoseconds.
         wall_s: When, seconds since 1970: for people, as far as the clock is right.

@@ -1,6 +1,7 @@
 """Everything that is counted while the camera runs, under the names that Prometheus sees.
 
-One `Meters` a process, on a registry of its own, so that tests can have as many as they like.
+One `Meters` a process, on a registry of its own, so that tests can have as many as they like. What
+was felt of heat and power is not counted: `faceguard.edge.heat.gauges` shows it as it is.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class Meters:
         camera_damaged: Pictures or packets that could not be decoded.
         camera_rate: Frames per second that came over the last seconds.
         argus_restarts: Restarts of nvargus-daemon.
-        temperature_c: By `zone`; a zone without a reading has no sample.
         budget_level: 0 for all that was configured.
+        budget_changes: Changes of level, by `way`: "down", "up".
         output_up: By `output`, 1 while it works.
         output_failures: By `output`.
         output_dropped: Frames or packets that an output was too slow for, by `output`.
@@ -84,8 +85,8 @@ class Meters:
         self.camera_damaged = self._count("camera_damaged", "Pictures that could not be decoded")
         self.camera_rate = self._gauge("camera_frames_per_second", "Frames that come")
         self.argus_restarts = self._count("argus_restarts", "Restarts of nvargus-daemon")
-        self.temperature_c = self._gauge("temperature_celsius", "Of a thermal zone", "zone")
         self.budget_level = self._gauge("budget_level", "0 for all that was configured")
+        self.budget_changes = self._count("budget_changes", "Changes of level", "way")
         self.output_up = self._gauge("output_up", "1 while it works", "output")
         self.output_failures = self._count("output_failures", "Failures of an output", "output")
         self.output_dropped = self._count(

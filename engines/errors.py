@@ -14,6 +14,8 @@
      |- OutputError                5   a place that cannot be written
      |   '- OutputExists           1   something stands there already and --force was not given
      |- AlreadyRunning            10   another faceguard has this camera
+     |- PowerModeError             1   a power mode that could not be set
+     |   '- RestartNeeded         11   one that this board only takes when it starts
      |- MissingPackage             3   a Python package that a command needs is not installed
      |- ModelError                 3   a model that is not what it should be
      |   |- ModelMissing           3   not on this machine: `faceguard models pull NAME`
@@ -100,6 +102,16 @@ class AlreadyRunning(FaceguardError):
     """Another faceguard has this camera."""
 
     exit_code = 10
+
+
+class PowerModeError(FaceguardError):
+    """A power mode that could not be set, or did not hold."""
+
+
+class RestartNeeded(PowerModeError):
+    """A power mode that this board only takes when it starts."""
+
+    exit_code = 11
 
 
 class MissingPackage(FaceguardError):

@@ -15,6 +15,7 @@ from tests.engines.tools import NATIVE, compile_library
 CAMERA = """
 camera: {{kind: synthetic, frames: 40}}
 metrics: {{port: 0}}
+thermal: {{limit_c: 95, trip_margin_c: 0, emergency_c: 20, without_sensors: unlimited}}
 outputs:
   recordings: {{folder: {place}/recordings}}
   snapshots: {{folder: {place}/snapshots}}

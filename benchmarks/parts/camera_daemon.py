@@ -241,6 +241,8 @@ def configuration(
         "camera": {"kind": "rtsp", "url": camera_url},
         "detector": {"model": "yunet", "engine": "none", "every": setup.every},
         "tracking": {"look_ahead": setup.look_ahead},
+        # What a warm machine would take away is not what is measured here.
+        "thermal": {"limit_c": 95, "emergency_c": 20, "without_sensors": "unlimited"},
         "outputs": outputs,
         "metrics": {"port": metrics_port},
     }

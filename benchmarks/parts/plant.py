@@ -3,7 +3,7 @@
 Two first-order parts in a row: the die follows its power within about a second, the heat sink
 within minutes. What the camera's work draws is split into what a frame, a look of the detector and
 sharpening cost. None of it was measured on a board: the sinks are fitted to what others saw there
-(see `MODELS` in benchmarks/thermal.py), and the split of the work is an assumption.
+(benchmarks/parts/heat_models.py), and the split of the work is an assumption.
 """
 
 from __future__ import annotations
@@ -73,18 +73,32 @@ class Board:
 
 
 class Plant:
-    """A board while it works."""
+    """A board while it works.
 
-    def __init__(self, board: Board, *, start_c: float | None = None) -> None:
-        """Starts even.
+    Attributes:
+        board: How it gets rid of its heat now; another one may be put there (a fan that fails).
+        ambient_c: The air around now; begins as the board's and may be changed.
+        sink_c: Temperature of the sink.
+        rise_c: What the die is warmer than the sink.
+    """
+
+    def __init__(
+        self, board: Board, *, start_c: float | None = None, start_w: float | None = None
+    ) -> None:
+        """Starts.
 
         Args:
             board: How it gets rid of its heat.
             start_c: Temperature of die and sink; None for the air's.
+            start_w: Settled under so much power, in place of `start_c`.
         """
         self.board = board
+        self.ambient_c = board.ambient_c
         self.sink_c = board.ambient_c if start_c is None else start_c
         self.rise_c = 0.0
+        if start_w is not None:
+            self.sink_c = board.ambient_c + start_w * board.sink_c_per_w
+            self.rise_c = start_w * board.die_c_per_w
 
     @property
     def die_c(self) -> float:
@@ -92,13 +106,13 @@ class Plant:
         return self.sink_c + self.rise_c
 
     def advance(self, power_w: float, seconds: float = 1.0) -> float:
-        """Lets time pass under a constant power; exact for any step, as the parts are linear.
+        """Lets time pass under a constant power and air; exact for any step, as all is linear.
 
         Returns:
             The die's temperature after it.
         """
         board = self.board
-        sink_end_c = board.ambient_c + power_w * board.sink_c_per_w
+        sink_end_c = self.ambient_c + power_w * board.sink_c_per_w
         rise_end_c = power_w * board.die_c_per_w
         self.sink_c = sink_end_c + (self.sink_c - sink_end_c) * math.exp(-seconds / board.sink_s)
         self.rise_c = rise_end_c + (self.rise_c - rise_end_c) * math.exp(-seconds / board.die_s)

@@ -12,6 +12,7 @@ from faceguard.edge.config.faces import DetectorConfig, RedactionConfig, Trackin
 from faceguard.edge.config.outputs import EncoderConfig, OutputsConfig
 from faceguard.edge.config.part import Part
 from faceguard.edge.config.service import LogConfig, MetricsConfig
+from faceguard.edge.config.thermal import ThermalConfig
 from faceguard.engines.wanted import Wanted
 
 
@@ -30,6 +31,8 @@ class Config(Part):
     """How faces are followed."""
     redaction: RedactionConfig = RedactionConfig()
     """What a covered face looks like."""
+    thermal: ThermalConfig = ThermalConfig()
+    """How hot it may get, and what goes then."""
     encoder: EncoderConfig = EncoderConfig()
     """How video is encoded."""
     outputs: OutputsConfig = OutputsConfig()

@@ -11,7 +11,7 @@ from faceguard.edge.config.part import Part
 
 P = TypeVar("P", bound=Part)
 # Nothing of this is held by a thread, a device, a socket or a file that is open.
-_LIVE_PARTS = ("redaction", "tracking", "supervision", "log")
+_LIVE_PARTS = ("redaction", "tracking", "supervision", "thermal", "log")
 _LIVE_KEYS = {
     "detector": ("score", "every", "timeout_ms", "blind_limit_s"),
     "outputs.recordings": ("segment_s", "keep_days", "keep_gb", "free_mb"),

@@ -31,15 +31,15 @@ _MOST_LEAP_C = 5.0
 _AHEAD_S, _ABOVE_C, _PAUSE_AHEAD_S, _PAUSE_ABOVE_C = 25.0, 0.2, 10.0, 0.5
 # Up: it will not pass the limit so soon, and settles so far below it.
 _UP_AHEAD_S, _SETTLES_BELOW_C = 60.0, 0.2
-# Up at once: it settles far below the limit, since something has changed.
-_MUCH_BELOW_C, _UP_GAP_S = 1.5, 10.0
+# Up at once: it is below the limit and settles far below it, since something has changed.
+_MUCH_BELOW_C, _SURELY_BELOW_C, _UP_GAP_S = 1.5, 1.0, 10.0
 # Up to try it out: it has been so far below for the hold, or for as many holds as the model
 # predicts too many degrees.
 _COOL_BELOW_C, _DOUBT_C = 0.5, 1.0
 # Out of the pause only when it is really cooler.
 _RESUME_BELOW_C, _RESUME_GAP_S = 3.0, 30.0
 # A step up that has to be taken back so soon was a mistake.
-_MISTAKE_S, _CAREFUL_S = 300.0, 1200.0
+_MISTAKE_S, _CAREFUL_S, _MOST_MISTAKES = 300.0, 1200.0, 2
 _THROTTLED_GAP_S = 5.0
 _POWER_REACH = 0.98
 # Blind in a pause: it has cooled by then as far as it ever will.
@@ -155,6 +155,7 @@ class Governor:
             # The limit may have moved, and the excess with it.
             up_after_ns=(state.seen_ns or state.changed_ns) + int(_RESUME_GAP_S * _S),
             careful_until_ns=0,
+            mistakes=0,
             cool_since_ns=None,
             felt_since_ns=None,
             quick=None,
@@ -296,7 +297,8 @@ class Governor:
             return False
         if is_held:
             is_sure = now_ns >= state.careful_until_ns
-            return is_much_cooler and is_sure and rested_s >= _UP_GAP_S
+            is_rested = rested_s >= _UP_GAP_S and quick.now_c <= -_SURELY_BELOW_C
+            return is_much_cooler and is_sure and is_rested
         if settles_c <= -_SETTLES_BELOW_C:
             return True
         # The model may be wrong; the more it speaks against a try, the longer that waits.
@@ -330,9 +332,9 @@ class Governor:
         state = replace(state, heat=heat)
         if level == state.level:
             return replace(state, reason=reason)
-        hold_ns = int(self.settings.hold_s * _S)
         if level < state.level:
-            wait_ns = hold_ns // 2 if now_ns >= state.up_after_ns else 0
+            # One more rung at once where that was the reason for this one.
+            wait_ns = int(self.settings.hold_s * _S) if now_ns >= state.up_after_ns else 0
             return replace(
                 state,
                 level=level,
@@ -342,15 +344,29 @@ class Governor:
                 up_after_ns=max(state.up_after_ns, now_ns + wait_ns),
             )
         is_mistake = state.up_ns is not None and now_ns - state.up_ns < _MISTAKE_S * _S
-        careful_ns = now_ns + int(_CAREFUL_S * _S) if is_mistake else state.careful_until_ns
+        mistakes = _mistakes(state, now_ns)
         return replace(
             state,
             level=level,
             reason=reason,
             changed_ns=now_ns,
-            up_after_ns=now_ns + hold_ns,
-            careful_until_ns=careful_ns,
+            # Counted once, however many rungs go now.
+            up_ns=None,
+            up_after_ns=now_ns + int(self.settings.hold_s * 2**mistakes * _S),
+            careful_until_ns=(
+                now_ns + int(_CAREFUL_S * _S) if is_mistake else state.careful_until_ns
+            ),
+            mistakes=mistakes,
         )
+
+
+def _mistakes(state: State, now_ns: int) -> int:
+    """How many steps up in a row were mistakes, if now a rung goes."""
+    if state.up_ns is None:
+        return state.mistakes
+    if now_ns - state.up_ns >= _MISTAKE_S * _S:
+        return 0
+    return min(state.mistakes + 1, _MOST_MISTAKES)
 
 
 def _zone(reading: Reading) -> str:

@@ -24,6 +24,7 @@ class State:
         up_after_ns: No step up before then, unless it became much cooler.
         up_ns: When the last step up was; None before any.
         careful_until_ns: Until then no such exception: the last one was a mistake.
+        mistakes: How many steps up in a row had to be taken back soon.
         cool_since_ns: Since when it has been well below the limit; None while it is not.
         blind_since_ns: Since when no temperature is believed; None while one is.
         felt_since_ns: Since when the trends have been running.
@@ -42,6 +43,7 @@ class State:
     up_after_ns: int = 0
     up_ns: int | None = None
     careful_until_ns: int = 0
+    mistakes: int = 0
     cool_since_ns: int | None = None
     blind_since_ns: int | None = None
     felt_since_ns: int | None = None

@@ -11,13 +11,16 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from faceguard.edge.budget import UNLIMITED, Budget
 from faceguard.edge.cameras.registry import describe, identity
 from faceguard.edge.cameras.timely import within
 from faceguard.edge.config.camera import FileCamera, SyntheticCamera
 from faceguard.edge.config.model import Config
 from faceguard.edge.config.secret import hide
+from faceguard.edge.config.thermal import governor_settings
 from faceguard.edge.events import Event
+from faceguard.edge.heat.gauges import HeatGauges
+from faceguard.edge.heat.sensors import Sensors
+from faceguard.edge.heat.watch import Told, Watch
 from faceguard.edge.live.current import Current
 from faceguard.edge.live.detector import check_detector, open_live_detector
 from faceguard.edge.live.finder import LiveFinder
@@ -35,7 +38,6 @@ from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.service.scrub import SCRUBBER
 from faceguard.edge.service.signals import Signal, Signals
 from faceguard.edge.service.telling import told
-from faceguard.edge.service.temperatures import Thermometer
 from faceguard.edge.types import SafeFrame
 from faceguard.engines.errors import CameraSilent, FaceguardError, InferenceError
 
@@ -108,6 +110,10 @@ class Daemon:
         """Makes everything, the slowest first, and lets it go."""
         current, meters, quiet = self._current, self._meters, self._quiet
         config = current.config
+        sensors = stack.enter_context(Sensors())
+        sensors.start()
+        self._watch = Watch(lambda: sensors.latest, self._told, quiet)
+        meters.registry.register(HeatGauges(lambda: self._watch.felt))
         self._finder = stack.enter_context(
             LiveFinder(
                 lambda keep: open_live_detector(config.detector, keep),
@@ -133,7 +139,7 @@ class Daemon:
                 self._outputs,
                 meters,
                 quiet,
-                budget=self._budget,
+                budget=lambda: self._watch.budget,
                 beat=self._beat,
                 on_event=self._happened,
                 on_face=self._seen,
@@ -143,15 +149,12 @@ class Daemon:
         )
         self._stack = stack
         self._serve_metrics()
-        thermometer = stack.enter_context(Thermometer())
-        thermometer.start()
         status = stack.enter_context(StatusFile(folder, config.name))
         self._rounds = Rounds(
             config.name,
             Views(
                 lambda: self._rooms.health,
-                self._budget,
-                lambda: thermometer.latest,
+                lambda: self._watch.felt,
                 lambda: self._rooms.blind_s,
                 lambda: self._rooms.covered,
                 describe(config.camera),
@@ -194,13 +197,19 @@ class Daemon:
     def _detector_comes(self) -> bool:
         """Waits for the detector, which a file does not lose frames for; False for a stop."""
         until_s = time.monotonic() + _DETECTOR_WITHIN_S
+        next_look_s = time.monotonic() + _ROUND_S
         while not self._finder.wait(0.05) and time.monotonic() < until_s:
             if self._signals.wait(0.0) in (Signal.STOP, Signal.INTERRUPT):
                 return False
+            if time.monotonic() >= next_look_s:
+                # Nothing is spent yet, but the board may be hot from before.
+                next_look_s = time.monotonic() + _ROUND_S
+                self._watch.tick()
         return True
 
     def _round(self) -> None:
         try:
+            self._watch.tick(self._governed_rate())
             self._serve_metrics()
             self._rounds.go()
             self._quiet.over("round")
@@ -297,8 +306,21 @@ class Daemon:
             return float(health.info.rate)
         return health.rate
 
-    def _budget(self) -> Budget:
-        return UNLIMITED
+    def _told(self) -> Told:
+        """What the configuration says of heat now."""
+        config, plan = self._current.config, self._current.plan
+        return Told(governor_settings(config), plan.detect_every, plan.look_ahead)
+
+    def _governed_rate(self) -> float | None:
+        """Of what the governor takes a share: what a camera gives, and what a file was made for."""
+        health = self._rooms.health
+        info = health.info
+        if info is None:
+            return None
+        # A file gives what we take of it.
+        if info.live and health.gives_frames and health.rate:
+            return health.rate
+        return None if info.rate is None else float(info.rate)
 
     def _serve_metrics(self) -> None:
         """Figures are worth having, but no reason to let the camera stand still."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
-from faceguard.edge.budget import Budget
 from faceguard.edge.events import Event
+from faceguard.edge.heat.watch import Felt
 from faceguard.edge.live.health import Health
+from faceguard.edge.live.levels import Levels
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.status import StatusFile
 from faceguard.edge.outputs.status_words import because
@@ -27,8 +27,7 @@ class Views:
 
     Attributes:
         health: How the camera is.
-        budget: What may be spent.
-        temperatures_c: All zones; None for one that gives no reading.
+        felt: Heat and power, and what may be spent.
         blind_s: For how long the detector has failed.
         covered: Why frames are covered whole at the moment; None while masks cover.
         camera: The camera in words that may be shown.
@@ -37,8 +36,7 @@ class Views:
     """
 
     health: Callable[[], Health]
-    budget: Callable[[], Budget]
-    temperatures_c: Callable[[], Mapping[str, float | None]]
+    felt: Callable[[], Felt]
     blind_s: Callable[[], float]
     covered: Callable[[], str | None]
     camera: str
@@ -85,7 +83,7 @@ class Rounds:
         self._last_out: tuple[int, float] | None = None
         self._rate_out = 0.0
         self._output_up: dict[str, bool] = {}
-        self._level = 0
+        self._levels = Levels(meters, on_event)
 
     def go(self) -> None:
         """Looks around.
@@ -96,31 +94,24 @@ class Rounds:
         now_ns = time.monotonic_ns()
         self._pulse.feed()
         self._count_rate(now_ns)
-        budget = self._views.budget()
-        self._meters.budget_level.set(budget.level)
-        for zone, value_c in self._views.temperatures_c().items():
-            if value_c is None:
-                # No reading is no sample, and not 0 degrees.
-                with suppress(KeyError):
-                    self._meters.temperature_c.remove(zone)
-            else:
-                self._meters.temperature_c.labels(zone).set(value_c)
-        self._tell_changes(budget)
+        self._tell_changes()
+        self._levels.look(self._views.felt(), now_ns)
         self._notifier.status(self.line())
         self._status.write(self.state(now_ns))
 
     def line(self) -> str:
         """How things are in one line: rate, temperature, level, and what is wrong."""
-        health, budget = self._views.health(), self._views.budget()
+        health, felt = self._views.health(), self._views.felt()
+        budget, hot_c = felt.budget, felt.reading.temperature_c
         parts = []
         if health.gives_frames:
             parts.append(f"{self._rate_out:.0f} frames/s")
         else:
             state = health.state.value
             parts.append(f"camera {state}{because(health.cause, state)}")
-        hottest_c = _hottest(self._views.temperatures_c())
-        parts.append("no temperature" if hottest_c is None else f"{hottest_c:.0f} C")
-        parts.append(f"level {budget.level}" + because(budget.reason if budget.level else None))
+        parts.append("no temperature" if hot_c is None else f"{hot_c:.0f} C")
+        why = because(budget.reason if budget.level else None)
+        parts.append(f"level {budget.level} of {felt.levels - 1}{why}")
         if budget.paused:
             parts.append("paused")
         if self._views.blind_s() > 1:
@@ -132,7 +123,8 @@ class Rounds:
 
     def state(self, now_ns: int) -> dict[str, Any]:
         """How things are, for the status file."""
-        health, budget = self._views.health(), self._views.budget()
+        health, felt = self._views.health(), self._views.felt()
+        budget = felt.budget
         info = health.info
         counted = self._figures.now()
         outputs = counted["outputs"]
@@ -161,10 +153,11 @@ class Rounds:
             "rate_out": round(self._rate_out, 1),
             "blind_s": round(self._views.blind_s(), 1),
             "covered": self._views.covered(),
-            "temperatures_c": dict(self._views.temperatures_c()),
+            "temperatures_c": felt.temperatures_c,
             "level": budget.level,
             "budget": budget.reason,
             "paused": budget.paused,
+            "thermal": felt.plain(),
             **counted,
         }
 
@@ -175,17 +168,10 @@ class Rounds:
             self._rate_out = (out - before) * 1e9 / max(1, now_ns - before_ns)
         self._last_out = (now_ns, out)
 
-    def _tell_changes(self, budget: Budget) -> None:
+    def _tell_changes(self) -> None:
         stuck = self._views.stuck()
         for name in self._views.outputs:
             up = self._meters.value("output_up", output=name) > 0 and name not in stuck
             if self._output_up.get(name, True) != up:
                 self._on_event(Event("output-works" if up else "output-failed", {"output": name}))
             self._output_up[name] = up
-        if budget.level != self._level:
-            self._on_event(Event("level", {"level": budget.level, "reason": budget.reason}))
-            self._level = budget.level
-
-
-def _hottest(zones: Mapping[str, float | None]) -> float | None:
-    return max((value for value in zones.values() if value is not None), default=None)

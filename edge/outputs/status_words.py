@@ -52,6 +52,8 @@ def _troubles(status: Status) -> Iterator[str]:
         yield f"frames are covered whole ({state['covered']})"
     if state.get("paused"):
         yield f"nothing goes out{because(state.get('budget'))}"
+    else:
+        yield from _slowed(_part(state, "thermal"))
     for name, output in _part(state, "outputs").items():
         if not isinstance(output, Mapping) or not output.get("up"):
             yield f"{name} does not work"
@@ -71,8 +73,9 @@ def _rows(status: Status) -> Iterator[tuple[str, str]]:
     yield "covered", _covered(frames)
     yield "outputs", "; ".join(_each(_part(state, "outputs"), _output))
     yield "recorded", _recorded(_part(state, "recorded"))
-    yield "heat", ", ".join(_each(_part(state, "temperatures_c"), _zone)) or "no reading"
-    yield "level", f"{_count(state.get('level'))}{because(state.get('budget'))}"
+    yield "heat", _heat(_part(state, "temperatures_c"), _part(state, "thermal"))
+    yield "power", _power(_part(state, "thermal"))
+    yield "level", _level(state, _part(state, "thermal"))
     notes = state.get("notes")
     yield "notes", "; ".join(str(note) for note in notes) if isinstance(notes, list) else ""
     age = "at an unknown time" if status.age_s is None else _ago(status.age_s)
@@ -137,9 +140,67 @@ def _recorded(recorded: Mapping[str, Any]) -> str:
     return f"{size / 1e6:,.0f} MB{paused}" if size else paused.lstrip(", ")
 
 
-def _zone(name: str, found: object) -> str:
+def _slowed(thermal: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with heat or power while frames still go out."""
+    level, levels = thermal.get("level"), thermal.get("levels")
+    if isinstance(level, int) and isinstance(levels, int) and 0 < level == levels - 2:
+        yield f"it is as slow as it may be{because(thermal.get('reason'))}"
+    elif thermal.get("has_sensors") and thermal.get("blind"):
+        yield f"no temperature is believed{because(thermal['blind'])}"
+
+
+def _heat(temperatures_c: Mapping[str, Any], thermal: Mapping[str, Any]) -> str:
+    """The zone that is nearest to its limit, and then the others."""
+    name, value_c = thermal.get("zone"), _number(thermal.get("temperature_c"))
+    limit_c, settles_c = (_number(thermal.get(key)) for key in ("limit_c", "settles_c"))
+    doubts = _part(thermal, "zones")
+    words = []
+    if value_c is not None and limit_c is not None:
+        words.append(f"{name} {value_c:.0f} of {limit_c:g} C")
+        if settles_c is not None:
+            words[0] += f" (settles at {settles_c:.0f} C)"
+    for other, found in temperatures_c.items():
+        if not words or other != name:
+            words.append(_zone(other, found, _part(doubts, other).get("doubt")))
+    return ", ".join(words) or "no reading"
+
+
+def _zone(name: str, found: object, doubt: object) -> str:
     value_c = _number(found)
-    return f"{name} no reading" if value_c is None else f"{name} {value_c:.0f} C"
+    return f"{name} no reading{because(doubt)}" if value_c is None else f"{name} {value_c:.0f} C"
+
+
+def _power(thermal: Mapping[str, Any]) -> str:
+    words = []
+    power_w = _number(thermal.get("power_w"))
+    if power_w is not None:
+        words.append(f"{power_w:.1f} W")
+    if thermal.get("mode"):
+        words.append(f"mode {thermal['mode']}")
+    for key, name in (("gpu_load", "GPU"), ("fan", "fan")):
+        share = _number(_part(thermal, key).get("value"))
+        if share is not None:
+            words.append(f"{name} {share:.0%}")
+    if thermal.get("throttled"):
+        words.append(f"THROTTLED by {thermal['throttled']}")
+    return ", ".join(words)
+
+
+def _level(state: Mapping[str, Any], thermal: Mapping[str, Any]) -> str:
+    """What may be spent: "18 of 30 frames/s, level 10 of 31 (heat: ...)"."""
+    why, levels = because(state.get("budget")), thermal.get("levels")
+    if not isinstance(levels, int):
+        return f"{_count(state.get('level'))}{why}"
+    level = f"level {_count(state.get('level'))} of {levels - 1}{why}"
+    rate, limit = (_number(thermal.get(key)) for key in ("rate", "frames_per_s"))
+    of = "" if rate is None else f" of {rate:g}"
+    if state.get("paused"):
+        return f"no frames, {level}"
+    if limit is None:
+        return f"all frames, {level}"
+    every = _number(thermal.get("detect_every"))
+    looks = "" if every is None or every < 2 else f", looks {every:g} apart"
+    return f"{limit:.3g}{of} frames/s{looks}, {level}"
 
 
 def _each(parts: Mapping[str, Any], words: Callable[[str, Any], str]) -> Iterator[str]:

@@ -36,7 +36,7 @@ _WARNINGS = {
     "output-failed",
     "recording-paused",
 }
-_SAID_ELSEWHERE = {"reload-refused"}
+_SAID_ELSEWHERE = {"reload-refused", "level"}
 _events = logging.getLogger("faceguard.events")
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.edge.service_process import PATIENCE_S, Service, segments
+from tests.edge.service_process import PATIENCE_S, UNGOVERNED, Service, segments
 from tests.ports import free_port
 
 pytestmark = pytest.mark.models
@@ -37,7 +37,7 @@ def start(tmp_path: Path, engine_path) -> Iterator[Callable[..., Service]]:
     services: list[Service] = []
 
     def starting(camera: str = DRAWN, more: str = "", port: int = 0) -> Service:
-        text = BASE.format(camera=camera, place=tmp_path, port=port) + more
+        text = BASE.format(camera=camera, place=tmp_path, port=port) + UNGOVERNED + more
         services.append(Service(tmp_path, text))
         return services[-1]
 

@@ -12,7 +12,7 @@ from faceguard.edge.av_image import view
 from faceguard.edge.sampling import ImageSampler
 from faceguard.engines.detectors import open_detector
 from tests.edge.rtsp_server import RtspServer
-from tests.edge.service_process import Service, segments
+from tests.edge.service_process import UNGOVERNED, Service, segments
 
 pytestmark = pytest.mark.models
 SIZE = (352, 288)
@@ -55,6 +55,7 @@ def test_it_comes_back_from_everything_and_no_face_was_seen(clip, tmp_path, engi
             "metrics: null\n"
             "supervision: {frozen_after_s: 1, retry_first_s: 0.1}\n"
             "redaction: {style: solid}\n"
+            f"{UNGOVERNED}"
             f"outputs: {{recordings: {{folder: {tmp_path}/recordings}}, "
             f"events: {{path: {tmp_path}/events.jsonl}}, status: {{folder: {tmp_path}}}}}\n"
         )

@@ -33,6 +33,8 @@ from faceguard.edge.config.outputs import (
     StatusOutput,
 )
 from faceguard.edge.config.service import LogConfig, MetricsConfig
+from faceguard.edge.config.thermal import ThermalConfig
+from faceguard.edge.heat.settings import WithoutSensors
 from faceguard.edge.style import Look
 from faceguard.edge.types import Shape
 from faceguard.engines.wanted import Wanted
@@ -197,6 +199,15 @@ configs = st.builds(
         style=st.sampled_from(Look),
         shape=st.sampled_from(Shape),
         margin=_numbers(0, 2),
+    ),
+    thermal=st.builds(
+        ThermalConfig,
+        limit_c=_numbers(40, 95),
+        least_share=_numbers(0.05, 0.9),
+        most_every=st.integers(1, 60),
+        without_sensors=st.sampled_from(WithoutSensors),
+        power_limit_w=_maybe(_numbers(1, 2000)),
+        trace=_maybe(_paths),
     ),
     encoder=st.builds(EncoderConfig, crf=st.integers(0, 51), keyframe_s=_numbers(0.2, 60)),
     outputs=_outputs,

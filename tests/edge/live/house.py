@@ -25,6 +25,7 @@ from faceguard.edge.budget import UNLIMITED
 from faceguard.edge.cameras.base import Camera
 from faceguard.edge.config.read import read_config
 from faceguard.edge.events import Event
+from faceguard.edge.heat.watch import Felt
 from faceguard.edge.live.current import Current
 from faceguard.edge.live.outputs import Outputs
 from faceguard.edge.live.rooms import Rooms
@@ -282,8 +283,7 @@ class House(Closing):
         notifier = Notifier()
         views = Views(
             lambda: self.rooms.health,
-            lambda: self.budget,
-            dict,
+            lambda: Felt(budget=self.budget),
             lambda: self.rooms.blind_s,
             lambda: self.rooms.covered,
             "a scene",

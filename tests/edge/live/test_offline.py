@@ -24,6 +24,7 @@ from faceguard.engines.types import Detections, PixelSource
 from tests.edge.live.house import House, Kept, decoded, until
 from tests.edge.live.scene import Scene, Truthful, boxed
 from tests.edge.outputs.recorder import closed
+from tests.edge.service_process import UNGOVERNED
 
 SIZE = (160, 96)
 
@@ -155,7 +156,7 @@ outputs:
   events: {{path: events.jsonl}}
   status: {{folder: .}}
 metrics: null
-"""
+{UNGOVERNED}"""
     )
     command = [sys.executable, "-m", "faceguard.edge.cli", "run", "--config", str(config)]
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
