@@ -5,11 +5,17 @@ its answers are then given out as often as each row says. A face-frame counts as
 than 5 % of the middle 60 % of its box is bare. Only faces count that are at least 40 px high, half
 in the frame, and that the detector finds in the still picture: what is measured is what happens to
 them over time. The settings were tuned on the half called `dev`.
+
+The second table drops frames of the camera before they come to the detector, as the daemon does
+when it must stay cool: every k-th is kept, every m-th of those is looked at. Face-frames are those
+of frames that go out; the gap is from one planned look to the next, of a camera of 30 frames a
+second. Rows marked `planned` do without the looks at frames that are quite another picture.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +26,7 @@ import numpy.typing as npt
 
 from benchmarks.parts.clips import Clip, halves, make_clips
 from benchmarks.parts.command import on_data
+from benchmarks.parts.rates import RATES, Rate, RateRow, taken_in, thumb
 from benchmarks.parts.truth import wider
 from faceguard.edge.lookahead import LookAhead
 from faceguard.edge.masks import MaskSettings
@@ -48,11 +55,42 @@ class Seen:
         size: Width and height of its frames in pixels.
         found: Detections, one a frame.
         faces: The boxes that count, float32 (N, 4) in pixels, one array a frame.
+        thumbs: Its frames, small.
     """
 
     size: tuple[int, int]
     found: list[Detections]
     faces: list[F32]
+    thumbs: list[Image]
+
+
+@dataclass
+class Count:
+    """What is bare in frames that went out.
+
+    Attributes:
+        face_frames: Faces that count, all frames together.
+        exposed: Of these, exposed.
+        frames: Frames.
+        whole: Of these, covered whole because nobody knows what is in them.
+        area: Parts of the frames' area that are covered, all frames together.
+    """
+
+    face_frames: int = 0
+    exposed: int = 0
+    frames: int = 0
+    whole: int = 0
+    area: float = 0.0
+
+    def add(self, cover: Cover, size: tuple[int, int], faces: Iterable[F32]) -> None:
+        """Counts one frame."""
+        covered = painted(cover, size)
+        self.frames += 1
+        self.whole += cover.whole is not None
+        self.area += float(covered.mean())
+        for face in faces:
+            self.face_frames += 1
+            self.exposed += bare(covered, face)
 
 
 @dataclass(frozen=True)
@@ -89,31 +127,48 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(data: Path, quick: bool) -> dict[str, Any]:
     """Measures every way of looking on both halves, telling each row as it is ready."""
-    rows = []
+    count = QUICK_CLIPS if quick else CLIPS
+    watched_clips = {
+        half: [watched(clip) for clip in make_clips(pictures, count)]
+        for half, pictures in zip(("dev", "held"), halves(wider(data)), strict=True)
+    }
+    rows: list[Row | RateRow] = []
     print(f"{'half':6}{'every':>6}{'ahead':>6}{'face-frames':>13}{'exposed':>9}{'covered':>9}")
-    for half, pictures in zip(("dev", "held"), halves(wider(data)), strict=True):
-        count = QUICK_CLIPS if quick else CLIPS
-        clips = [watched(clip) for clip in make_clips(pictures, count)]
+    for half, clips in watched_clips.items():
         for every, ahead in [(1, None), *WAYS]:
             row = measure(half, clips, every, ahead)
             name = "alone" if ahead is None else str(ahead)
             print(f"{half:6}{every:>6}{name:>6}{row.face_frames:>13}{row.exposed:>9}"
                   f"{row.covered:>9.1%}", flush=True)  # fmt: skip
             rows.append(row)
+    print(f"\n{'half':6}{'k':>2}{'m':>3}{'gap ms':>8}{'ahead':>6}{'looks':>9}{'face-frames':>13}"
+          f"{'exposed':>9}{'covered':>9}{'whole':>7}{'looked':>8}")  # fmt: skip
+    for half, clips in watched_clips.items():
+        for rate in RATES[:QUICK_RATES] if quick else RATES:
+            at_rate = measure_rate(half, clips, rate)
+            looks = "planned" if rate.planned_only else "all"
+            print(f"{half:6}{rate.keep:>2}{rate.look:>3}{rate.gap_ms:>8}{rate.look_ahead:>6}"
+                  f"{looks:>9}{at_rate.face_frames:>13}{at_rate.exposed:>9}{at_rate.covered:>9.1%}"
+                  f"{at_rate.whole:>7.1%}{at_rate.looked:>8.1%}", flush=True)  # fmt: skip
+            rows.append(at_rate)
     figures = {row.figure: round(row.exposed / row.face_frames, 5) for row in rows}
     return {"figures": figures, "rows": [asdict(row) for row in rows]}
 
 
 def watched(clip: Clip) -> Seen:
     """Asks the detector about every frame of a clip, and about its still picture."""
+    found, thumbs = [], []
     with (
         open_detector("yunet", score=KEEP) as detector,
         open_detector("yunet", score=0.6, long_side=1280) as still,
     ):
         counts = found_in_still(clip, still)
-        found = [detector.detect(ImageSampler(clip.i420(index))) for index in range(len(clip))]
+        for index in range(len(clip)):
+            image = clip.i420(index)
+            found.append(detector.detect(ImageSampler(image)))
+            thumbs.append(thumb(image))
     faces = [clip.faces(i)[clip.shown(i, LEAST_PX) & counts] for i in range(len(clip))]
-    return Seen((clip.width, clip.height), found, faces)
+    return Seen((clip.width, clip.height), found, faces, thumbs)
 
 
 def found_in_still(clip: Clip, detector: Detector) -> npt.NDArray[np.bool_]:
@@ -124,17 +179,36 @@ def found_in_still(clip: Clip, detector: Detector) -> npt.NDArray[np.bool_]:
 
 def measure(half: str, clips: list[Seen], every: int, look_ahead: int | None) -> Row:
     """Covers every clip in one way and counts what is bare."""
-    total = exposed = frames = 0
-    area = 0.0
+    count = Count()
     for clip in clips:
         for cover, faces in zip(covers(clip, every, look_ahead), clip.faces, strict=True):
-            covered = painted(cover, clip.size)
-            area += float(covered.mean())
-            frames += 1
-            for face in faces:
-                total += 1
-                exposed += bare(covered, face)
-    return Row(half, every, look_ahead, total, exposed, area / frames)
+            count.add(cover, clip.size, faces)
+    covered = count.area / count.frames
+    return Row(half, every, look_ahead, count.face_frames, count.exposed, covered)
+
+
+def measure_rate(half: str, clips: list[Seen], rate: Rate) -> RateRow:
+    """The same for one rate, from each frame that it can start with."""
+    count, looks = Count(), 0
+    for clip in clips:
+        for start in range(rate.keep):
+            taken, looked = taken_in(rate, start, clip.size, clip.found, clip.thumbs)
+            looks += looked
+            for one in taken:
+                count.add(one.cover, clip.size, clip.faces[one.index])
+    return RateRow(
+        half=half,
+        keep=rate.keep,
+        look=rate.look,
+        look_ahead=rate.look_ahead,
+        planned_only=rate.planned_only,
+        gap_ms=rate.gap_ms,
+        face_frames=count.face_frames,
+        exposed=count.exposed,
+        covered=count.area / count.frames,
+        whole=count.whole / count.frames,
+        looked=looks / count.frames,
+    )
 
 
 def covers(clip: Seen, every: int, look_ahead: int | None) -> list[Cover]:

@@ -85,6 +85,7 @@ def checks(config: Config, path: Path, *, camera: bool) -> list[Check]:
     from faceguard.edge.check.camera import check_camera
     from faceguard.edge.check.detector import check_detector
     from faceguard.edge.check.doors import check_doors
+    from faceguard.edge.check.heat import check_heat
     from faceguard.edge.check.packages import check_outputs
     from faceguard.edge.check.places import check_places
     from faceguard.edge.check.writing import check_file
@@ -98,6 +99,7 @@ def checks(config: Config, path: Path, *, camera: bool) -> list[Check]:
         looks.append(Check("camera", partial(check_camera, config), failing=State.WARNING))
     return [
         *looks,
+        Check("heat", partial(check_heat, config), failing=State.WARNING),
         Check("outputs", partial(check_outputs, config), failing=State.WARNING),
         Check("places", partial(check_places, config), failing=State.WARNING),
         Check("ports", partial(check_doors, config), failing=State.WARNING),

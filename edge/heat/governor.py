@@ -28,9 +28,12 @@ _QUICK_S, _STEADY_S, _POWER_S, _STEADY_POWER_S = (5.0, 20.0), (30.0, 90.0), (2.0
 # A glitch must not fill the filters: so much may one sample differ from what they hold.
 _MOST_LEAP_C = 5.0
 # Down: passing the limit so soon; a pause is worth waiting a little longer for.
-_AHEAD_S, _ABOVE_C, _PAUSE_AHEAD_S, _PAUSE_ABOVE_C = 25.0, 0.2, 10.0, 0.5
+_AHEAD_S, _ABOVE_C, _LOUD_C, _QUIET_C = 25.0, 0.2, 0.6, 0.3
+_PAUSE_AHEAD_S, _PAUSE_ABOVE_C = 10.0, 0.5
 # Up: it will not pass the limit so soon, and settles so far below it.
 _UP_AHEAD_S, _SETTLES_BELOW_C = 60.0, 0.2
+# Up by a large piece of work, such as sharpening: the die leaps, before the board gets warm.
+_LEAP_C, _SMALL_LOAD = 15.0, 0.1
 # Up at once: it is below the limit and settles far below it, since something has changed.
 _MUCH_BELOW_C, _SURELY_BELOW_C, _UP_GAP_S = 1.5, 1.0, 10.0
 # Up to try it out: it has been so far below for the hold, or for as many holds as the model
@@ -243,12 +246,8 @@ class Governor:
         if rung.is_paused:
             return None
         is_lowest = level == self.lowest
-        if reading.excess_c is not None and state.quick is not None:
-            ahead_s, above_c = (
-                (_PAUSE_AHEAD_S, _PAUSE_ABOVE_C) if is_lowest else (_AHEAD_S, _ABOVE_C)
-            )
-            if self._in_seconds(state, state.quick, ahead_s, rung) > above_c:
-                return f"heat: {_zone(reading)}"
+        if reading.excess_c is not None and self._heats(state, rung, is_lowest=is_lowest):
+            return f"heat: {_zone(reading)}"
         if state.power is not None and settings.power_limit_w is not None:
             power_w = self._power_w(state, state.power, rung)
             if power_w > settings.power_limit_w:
@@ -260,6 +259,20 @@ class Governor:
         ):
             return f"throttled: {reading.throttled}"
         return None
+
+    def _heats(self, state: State, rung: Rung, *, is_lowest: bool) -> bool:
+        """Whether the temperature is on its way past the limit."""
+        if state.quick is None or state.steady is None:
+            return False
+        if is_lowest:
+            return self._in_seconds(state, state.quick, _PAUSE_AHEAD_S, rung) > _PAUSE_ABOVE_C
+        soon_c = self._in_seconds(state, state.quick, _AHEAD_S, rung)
+        if soon_c <= _ABOVE_C:
+            return False
+        # A little too much is believed when it is not just noise, which slow filters let through
+        # less; much is believed at once.
+        steady_c = self._in_seconds(state, state.steady, _AHEAD_S, rung)
+        return soon_c > _LOUD_C or steady_c > _ABOVE_C - _QUIET_C
 
     def _blind(self, state: State, reading: Reading, now_ns: int) -> tuple[int, str]:
         """Where to without a temperature: by and by to the lowest rung at which frames come."""
@@ -293,7 +306,8 @@ class Governor:
             return quick.now_c <= -_RESUME_BELOW_C and (
                 not is_held or (is_much_cooler and rested_s >= _RESUME_GAP_S)
             )
-        if self._in_seconds(state, quick, _UP_AHEAD_S, higher) > 0:
+        leap_c = _LEAP_C * max(0.0, higher.load - self.rungs[state.level].load - _SMALL_LOAD)
+        if self._in_seconds(state, quick, _UP_AHEAD_S, higher) > 0 or quick.now_c > -leap_c:
             return False
         if is_held:
             is_sure = now_ns >= state.careful_until_ns

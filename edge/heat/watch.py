@@ -6,17 +6,21 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from faceguard.edge.budget import UNLIMITED, Budget
 from faceguard.edge.heat.governor import Governor, Outlook
 from faceguard.edge.heat.ladder import Rung, ladder
+from faceguard.edge.heat.mind import Mind
 from faceguard.edge.heat.reading import Reading, Sensed, Survey
 from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
-from faceguard.edge.heat.state import State
+from faceguard.edge.heat.trace import Trace
+from faceguard.edge.heat.trace_format import Row
 from faceguard.edge.heat.trust import Judged, Memory, judge
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.service.telling import told
+from faceguard.engines.closing import Closing
 
 _log = logging.getLogger(__name__)
 _LATE_NS = 5_000_000_000
@@ -34,11 +38,15 @@ class Told:
         settings: Limits and times.
         every: The detector looks at every n-th frame, as configured.
         look_ahead: Frames that each one waits.
+        trace: Where readings and decisions go; None for nowhere.
+        trace_mb: How long the trace may become.
     """
 
     settings: GovernorSettings = GovernorSettings()
     every: int = 1
     look_ahead: int = 0
+    trace: Path | None = None
+    trace_mb: float = 50.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ class Felt:
         }
 
 
-class Watch:
+class Watch(Closing):
     """Looks once a second on the main thread; gives the budget to whoever asks, from any thread.
 
     It never raises. A look that fails counts as blind; while nobody looks at all, since the main
@@ -141,12 +149,14 @@ class Watch:
         self._told = ask()
         self._governor = _governor(self._told)
         self._began_ns = clock_ns()
-        self._state: State = self._governor.start(self._began_ns)
+        self._state = self._governor.start(self._began_ns)
         self._memory = Memory()
         self._warned: WithoutSensors | None = None
+        self._trace: Trace | None = None
         # What was felt, when, and what to do where that is too long ago; replaced as a whole.
         first = Felt(levels=len(self._governor.rungs))
         self._last = (first, self._began_ns, self._governor.rungs)
+        self._follow_trace(Told())
 
     @property
     def budget(self) -> Budget:
@@ -164,11 +174,8 @@ class Watch:
         if late_ns <= _LATE_NS or (has_looked and is_asked and not felt.reading.has_sensors):
             return felt
         why = f"nobody looked for {late_ns // 1_000_000_000} s"
-        return replace(
-            felt,
-            reading=Reading(has_sensors=felt.reading.has_sensors, blind=why),
-            **_lowest(felt, rungs, why),
-        )
+        blind = Reading(has_sensors=felt.reading.has_sensors, blind=why)
+        return _slowed(replace(felt, reading=blind, outlook=Outlook()), rungs, why)
 
     def tick(self, rate: float | None = None) -> Felt:
         """Looks.
@@ -190,38 +197,62 @@ class Watch:
         self._warn(felt, now_ns)
         return felt
 
+    def close(self) -> None:
+        """Ends the trace."""
+        trace, self._trace = self._trace, None
+        if trace is not None:
+            trace.close()
+
     def _follow(self) -> None:
         """Takes in what a reload changed."""
-        now = self._ask()
-        if now == self._told:
+        now, before = self._ask(), self._told
+        if now == before:
             return
         governor = _governor(now)
         self._state = governor.adopt(self._state, self._governor)
         self._governor, self._told = governor, now
+        self._follow_trace(before)
+
+    def _follow_trace(self, before: Told) -> None:
+        now = self._told
+        if now.trace is not None and self._trace is not None:
+            if (now.trace, now.trace_mb) == (before.trace, before.trace_mb):
+                return
+        self.close()
+        if now.trace is not None:
+            self._trace = Trace(now.trace, now.trace_mb)
+            self._trace.start()
 
     def _feel(self, now_ns: int, rate: float | None) -> Felt:
-        survey = self._look()
-        memory, judged = judge(
-            self._memory, survey, now_ns, self._load(), self._governor.settings
-        )
+        survey, load, before = self._look(), self._load(), self._mind()
+        memory, judged = judge(before.memory, survey, now_ns, load, before.settings)
         felt = self._step(survey, judged, now_ns, rate)
         self._memory = memory
+        if self._trace is not None:
+            row = Row(
+                *(now_ns, time.time(), survey, load, rate),
+                *(felt.reading, felt.budget, felt.outlook),
+            )
+            trouble = self._trace.add(before, row, self._mind())
+            if trouble is not None:
+                _log.warning("%s", trouble)
         return felt
 
     def _feel_nothing(self, now_ns: int, rate: float | None, error: Exception) -> Felt:
         """A look failed: blind, on a machine that is taken to have sensors."""
-        why = told(error)
-        self._quiet.say(_log, logging.ERROR, "heat", f"blind for heat, since a look failed: {why}")
+        why = f"blind for heat, since a look failed: {told(error)}"
+        self._quiet.say(_log, logging.ERROR, "heat", why)
         blind = Reading(has_sensors=True, blind="a look failed")
         try:
             return self._step(Survey(), Judged(blind, {}), now_ns, rate)
         except Exception as problem:  # noqa: BLE001 - likewise
-            self._quiet.say(_log, logging.ERROR, "governor", f"the governor failed: {told(problem)}")
-        rungs = self._governor.rungs
+            why = f"the governor failed: {told(problem)}"
+            self._quiet.say(_log, logging.ERROR, "governor", why)
+        last, rungs = self._last[0], self._governor.rungs
         felt = Felt(
-            reading=blind, budget=self._last[0].budget, levels=len(rungs), rate=rate
+            reading=blind, budget=last.budget, share=last.share, levels=len(rungs), rate=rate
         )
-        return replace(felt, **_lowest(felt, rungs, "the governor failed"))
+        return _slowed(felt, rungs, "the governor failed")
 
     def _step(self, survey: Survey, judged: Judged, now_ns: int, rate: float | None) -> Felt:
         governor = self._governor
@@ -239,6 +270,10 @@ class Watch:
         self._state = state
         return felt
 
+    def _mind(self) -> Mind:
+        governor = self._governor
+        return Mind(governor.settings, governor.rungs, self._state, self._memory)
+
     def _load(self) -> float:
         """The load of the level that was in force since the last look."""
         felt, _, rungs = self._last
@@ -251,20 +286,22 @@ class Watch:
         what = self._told.settings.without_sensors
         if what is not self._warned:
             self._warned = what
-            _log.warning("%s", NO_SENSOR[what])
+            _log.warning("%s; %s", NO_SENSOR[what], MEND[what])
 
 
 NO_SENSOR = {
     WithoutSensors.SLOW: (
-        "no temperature can be read on this machine, so it runs as slowly as it may; "
-        "set thermal.without_sensors: unlimited where it cannot get too hot"
+        "no temperature can be read on this machine, so it runs as slowly as it may"
     ),
     WithoutSensors.UNLIMITED: (
-        "no temperature can be read on this machine, and thermal.without_sensors is unlimited: "
-        "nothing slows it down when it gets hot"
+        "no temperature can be read on this machine, and nothing slows it down when it gets hot"
     ),
 }
 """What follows where there is no sensor."""
+MEND = {
+    WithoutSensors.SLOW: "set thermal.without_sensors: unlimited where it cannot get too hot",
+    WithoutSensors.UNLIMITED: "thermal.without_sensors says so",
+}
 
 
 def _governor(told_now: Told) -> Governor:
@@ -272,21 +309,20 @@ def _governor(told_now: Told) -> Governor:
     return Governor(told_now.settings, rungs)
 
 
-def _lowest(felt: Felt, rungs: tuple[Rung, ...], why: str) -> dict[str, Any]:
-    """Budget and share of the lowest level that still runs; a lower one stays what it was."""
+def _slowed(felt: Felt, rungs: tuple[Rung, ...], why: str) -> Felt:
+    """The same at the lowest level that still runs; what is lower already stays there."""
     level = max(0, len(rungs) - 2)
     if felt.budget.level >= level:
-        return {}
+        return felt
     rung = rungs[level]
-    rate = _USUAL_RATE if felt.rate is None else felt.rate
     budget = Budget(
         level=level,
-        frames_per_s=rung.share * rate,
+        frames_per_s=rung.share * (felt.rate or _USUAL_RATE),
         detect_every=rung.every,
         upscale=rung.upscale,
         reason=f"blind: {why}",
     )
-    return {"budget": budget, "share": rung.share}
+    return replace(felt, budget=budget, share=rung.share)
 
 
 def _sensed(sensed: Sensed) -> dict[str, float | str | None]:

@@ -112,7 +112,7 @@ class Daemon:
         config = current.config
         sensors = stack.enter_context(Sensors())
         sensors.start()
-        self._watch = Watch(lambda: sensors.latest, self._told, quiet)
+        self._watch = stack.enter_context(Watch(lambda: sensors.latest, self._told, quiet))
         meters.registry.register(HeatGauges(lambda: self._watch.felt))
         self._finder = stack.enter_context(
             LiveFinder(
@@ -309,7 +309,13 @@ class Daemon:
     def _told(self) -> Told:
         """What the configuration says of heat now."""
         config, plan = self._current.config, self._current.plan
-        return Told(governor_settings(config), plan.detect_every, plan.look_ahead)
+        return Told(
+            governor_settings(config),
+            plan.detect_every,
+            plan.look_ahead,
+            config.thermal.trace,
+            config.thermal.trace_mb,
+        )
 
     def _governed_rate(self) -> float | None:
         """Of what the governor takes a share: what a camera gives, and what a file was made for."""

@@ -38,12 +38,40 @@ WELL = {
         "events": {"up": True, "failures": 3, "dropped": 7, "clients": None},
     },
     "recorded": {"bytes": 5_000_000_000, "paused": False},
-    "temperatures_c": {"cpu-thermal": 61.2, "cv0-thermal": None},
+    "temperatures_c": {"cpu-thermal": 58.2, "gpu-thermal": 61.4, "cv0-thermal": None},
     "level": 0,
-    "budget": "unlimited",
+    "budget": "cool",
     "paused": False,
+    "thermal": {
+        "zone": "gpu-thermal",
+        "temperature_c": 61.4,
+        "limit_c": 75.0,
+        "blind": None,
+        "has_sensors": True,
+        "settles_c": 63.7,
+        "level": 0,
+        "levels": 32,
+        "reason": "cool",
+        "rate": 29.9,
+        "frames_per_s": None,
+        "detect_every": 2,
+        "power_w": 9.84,
+        "mode": "15W",
+        "gpu_load": {"value": 0.314, "reason": None},
+        "fan": {"value": None, "reason": "gone"},
+        "throttled": None,
+        "zones": {
+            "cpu-thermal": {"value": 58.2, "reason": None, "doubt": None},
+            "gpu-thermal": {"value": 61.4, "reason": None, "doubt": None},
+            "cv0-thermal": {"value": None, "reason": "busy", "doubt": "busy (EAGAIN)"},
+        },
+    },
     "blind_s": 0.0,
 }
+
+
+def thermal(**changes):
+    return {"thermal": {**WELL["thermal"], **changes}}
 
 
 @pytest.fixture
@@ -82,8 +110,10 @@ def test_all_is_well(write, status):
         "  dropped   850 busy, 50 budget",
         "  outputs   rtsp works, 2 watching; events works, failed 3 times, dropped 7",
         "  recorded  5,000 MB",
-        "  heat      cpu-thermal 61 C, cv0-thermal no reading",
-        "  level     0 (unlimited)",
+        "  heat      gpu-thermal 61 of 75 C (settles at 64 C), cpu-thermal 58 C, "
+        "cv0-thermal no reading (busy (EAGAIN))",
+        "  power     9.8 W, mode 15W, GPU 31%",
+        "  level     all frames, level 0 of 31 (cool)",
         f"  process   {os.getpid()}, version 0.1.0, wrote this just now",
     ]
 
@@ -97,6 +127,11 @@ def test_all_is_well(write, status):
         ({"blind_s": 12.0}, "every frame is covered whole for 12 s"),
         ({"covered": "time-out"}, "covered whole (time-out)"),
         ({"paused": True, "budget": "too hot"}, "nothing goes out (too hot)"),
+        (
+            thermal(level=30, reason="power: 15.2 of 15 W"),
+            "it is as slow as it may be (power: 15.2 of 15 W)",
+        ),
+        (thermal(level=4, blind="gpu: stuck"), "no temperature is believed (gpu: stuck)"),
         ({"outputs": {"rtsp": {"up": False}}}, "rtsp does not work"),
         ({"recorded": {"paused": True, "bytes": 0}}, "no space for recordings"),
     ],
@@ -153,6 +188,62 @@ def test_what_is_shown_instead_of_the_picture_is_said(write, status, changes, wo
     code, said = status()
     assert code == 1
     assert words in said.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "row"),
+    [
+        (
+            {"level": 10, "budget": "heat: hot", **thermal(frames_per_s=17.94)},
+            "17.9 of 29.9 frames/s, looks 2 apart, level 10 of 31 (heat: hot)",
+        ),
+        (
+            {"level": 3, "budget": "heat", **thermal(rate=None, frames_per_s=25.7, detect_every=1)},
+            "25.7 frames/s, level 3 of 31 (heat)",
+        ),
+        (
+            {"level": 31, "paused": True, "budget": "too hot", **thermal(level=31)},
+            "no frames, level 31 of 31 (too hot)",
+        ),
+        # As an older version wrote it.
+        ({"level": 2, "thermal": None}, "2 (cool)"),
+    ],
+)
+def test_what_may_be_spent_in_words(write, status, changes, row):
+    write(**changes)
+    _, said = status()
+    assert f"  level     {row}\n" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "row"),
+    [
+        (thermal(settles_c=None), "gpu-thermal 61 of 75 C, cpu-thermal 58 C, cv0"),
+        (
+            {
+                "temperatures_c": {"gpu-thermal": None},
+                **thermal(temperature_c=None, zone=None, zones={"gpu-thermal": {"doubt": "stuck"}}),
+            },
+            "gpu-thermal no reading (stuck)\n",
+        ),
+        ({"temperatures_c": {}, "thermal": {"has_sensors": False, "blind": "none"}}, "no reading"),
+        ({"thermal": None}, "cpu-thermal 58 C, gpu-thermal 61 C, cv0-thermal no reading\n"),
+    ],
+)
+def test_how_hot_it_is_in_words(write, status, changes, row):
+    write(**changes)
+    _, said = status()
+    assert f"  heat      {row}" in said
+
+
+def test_what_throttles_is_said(write, status):
+    write(**thermal(throttled="over-current", power_w=None, mode=None, gpu_load=None))
+    assert "  power     THROTTLED by over-current\n" in status()[1]
+
+
+def test_no_sensors_and_none_asked_for_is_no_trouble(write, status):
+    write(**thermal(has_sensors=False, blind="no temperature sensor"))
+    assert status()[0] == 0
 
 
 def test_a_process_that_lives_and_writes_no_more_is_in_trouble(write, status, tmp_path):

@@ -41,6 +41,8 @@ class Checked:
                 "status": {"folder": str(self.folder / "run")},
             },
             "metrics": None,
+            # Neither how hot this machine is nor whether it can tell is looked at here.
+            "thermal": {"limit_c": 95, "trip_margin_c": 0, "without_sensors": "unlimited"},
             **parts,
         }
         path = self.folder / "camera.yaml"
@@ -81,7 +83,9 @@ def checked(
 @pytest.mark.models
 def test_all_is_well(checked: Checked) -> None:
     rows = checked.rows(0)
-    assert {row["state"] for row in rows.values()} == {"ok"}
+    assert {row["state"] for name, row in rows.items() if name != "heat"} == {"ok"}
+    # A note, where this machine has no sensor.
+    assert rows["heat"]["state"] in ("ok", "note")
     for name in ("configuration", "model", "engine", "detector", "camera", "encoder", "recordings"):
         assert name in rows
     assert "640x360" in str(rows["camera"]["detail"])
