@@ -28,7 +28,7 @@ _QUICK_S, _STEADY_S, _POWER_S, _STEADY_POWER_S = (5.0, 20.0), (30.0, 90.0), (2.0
 # A glitch must not fill the filters: so much may one sample differ from what they hold.
 _MOST_LEAP_C = 5.0
 # Down: passing the limit so soon; a pause is worth waiting a little longer for.
-_AHEAD_S, _ABOVE_C, _LOUD_C, _QUIET_C = 25.0, 0.2, 0.6, 0.3
+_AHEAD_S, _ABOVE_C, _LOUD_C, _QUIET_C, _QUIET_GAP_S = 25.0, 0.2, 0.6, 0.3, 10.0
 _PAUSE_AHEAD_S, _PAUSE_ABOVE_C = 10.0, 0.5
 # Up: it will not pass the limit so soon, and settles so far below it.
 _UP_AHEAD_S, _SETTLES_BELOW_C = 60.0, 0.2
@@ -246,7 +246,7 @@ class Governor:
         if rung.is_paused:
             return None
         is_lowest = level == self.lowest
-        if reading.excess_c is not None and self._heats(state, rung, is_lowest=is_lowest):
+        if reading.excess_c is not None and self._heats(state, rung, now_ns):
             return f"heat: {_zone(reading)}"
         if state.power is not None and settings.power_limit_w is not None:
             power_w = self._power_w(state, state.power, rung)
@@ -260,19 +260,20 @@ class Governor:
             return f"throttled: {reading.throttled}"
         return None
 
-    def _heats(self, state: State, rung: Rung, *, is_lowest: bool) -> bool:
+    def _heats(self, state: State, rung: Rung, now_ns: int) -> bool:
         """Whether the temperature is on its way past the limit."""
         if state.quick is None or state.steady is None:
             return False
-        if is_lowest:
+        if state.level == self.lowest:
             return self._in_seconds(state, state.quick, _PAUSE_AHEAD_S, rung) > _PAUSE_ABOVE_C
         soon_c = self._in_seconds(state, state.quick, _AHEAD_S, rung)
-        if soon_c <= _ABOVE_C:
-            return False
-        # A little too much is believed when it is not just noise, which slow filters let through
-        # less; much is believed at once.
+        if soon_c > _LOUD_C:
+            return True
+        # A little too much is no noise when slow filters say so, too; and there is time to see
+        # what the last step was worth.
         steady_c = self._in_seconds(state, state.steady, _AHEAD_S, rung)
-        return soon_c > _LOUD_C or steady_c > _ABOVE_C - _QUIET_C
+        is_rested = now_ns - state.changed_ns >= _QUIET_GAP_S * _S
+        return soon_c > _ABOVE_C and steady_c > _ABOVE_C - _QUIET_C and is_rested
 
     def _blind(self, state: State, reading: Reading, now_ns: int) -> tuple[int, str]:
         """Where to without a temperature: by and by to the lowest rung at which frames come."""
