@@ -35,16 +35,17 @@ _UP_AHEAD_S, _SETTLES_BELOW_C = 60.0, 0.2
 # Up by a large piece of work, such as sharpening: the die leaps, before the board gets warm.
 _LEAP_C, _SMALL_LOAD = 15.0, 0.1
 # Up at once: it is below the limit and settles far below it, since something has changed.
-_MUCH_BELOW_C, _SURELY_BELOW_C, _UP_GAP_S = 1.5, 1.0, 10.0
+_MUCH_BELOW_C, _FAR_BELOW_C, _SURELY_BELOW_C, _UP_GAP_S = 1.5, 5.0, 1.0, 10.0
 # Up to try it out: it has been so far below for the hold, or for as many holds as the model
 # predicts too many degrees.
 _COOL_BELOW_C, _DOUBT_C = 0.5, 1.0
 # Out of the pause only when it is really cooler.
 _RESUME_BELOW_C, _RESUME_GAP_S = 3.0, 30.0
-# A step up that has to be taken back so soon was a mistake.
+# A step up that has to be taken back so soon was a mistake; much has to be more for a while.
 _MISTAKE_S, _CAREFUL_S, _MOST_MISTAKES = 300.0, 1200.0, 2
 _THROTTLED_GAP_S = 5.0
-_POWER_REACH = 0.98
+# Up under a limit of power: below this part of it; surely, below that.
+_POWER_REACH, _POWER_SURELY = 0.98, 0.9
 # Blind in a pause: it has cooled by then as far as it ever will.
 _BLIND_PAUSE_S = 600.0
 _GAP_S = 30.0
@@ -297,30 +298,32 @@ class Governor:
         quick, steady = state.quick, state.steady
         if quick is None or steady is None:
             return False
-        if not self._may_draw_more(state):
-            return False
         higher, is_held = self.rungs[state.level - 1], now_ns < state.up_after_ns
+        if not self._may_draw_more(state, _POWER_SURELY if is_held else _POWER_REACH):
+            return False
         settles_c = steady.settles(higher.load, state.heat.rise_c_per_s, state.heat.cooling_per_s)
-        is_much_cooler = settles_c <= -_MUCH_BELOW_C
+        is_sure = now_ns >= state.careful_until_ns
+        is_much_cooler = settles_c <= -(_MUCH_BELOW_C if is_sure else _FAR_BELOW_C)
         rested_s = (now_ns - state.changed_ns) / _S
         if self.rungs[state.level].is_paused:
             return quick.now_c <= -_RESUME_BELOW_C and (
                 not is_held or (is_much_cooler and rested_s >= _RESUME_GAP_S)
             )
-        leap_c = _LEAP_C * max(0.0, higher.load - self.rungs[state.level].load - _SMALL_LOAD)
-        if self._in_seconds(state, quick, _UP_AHEAD_S, higher) > 0 or quick.now_c > -leap_c:
+        leap = max(0.0, higher.load - self.rungs[state.level].load - _SMALL_LOAD)
+        if self._in_seconds(state, quick, _UP_AHEAD_S, higher) > 0 or quick.now_c > -_LEAP_C * leap:
             return False
         if is_held:
-            is_sure = now_ns >= state.careful_until_ns
             is_rested = rested_s >= _UP_GAP_S and quick.now_c <= -_SURELY_BELOW_C
-            return is_much_cooler and is_sure and is_rested
+            # The model knows least of a large step, so it is not asked twice.
+            return is_much_cooler and is_rested and (is_sure or not leap)
         if settles_c <= -_SETTLES_BELOW_C:
             return True
         # The model may be wrong; the more it speaks against a try, the longer that waits.
         cool_ns = 0 if state.cool_since_ns is None else now_ns - state.cool_since_ns
         return cool_ns >= self.settings.hold_s * max(1.0, settles_c / _DOUBT_C) * _S
 
-    def _may_draw_more(self, state: State) -> bool:
+    def _may_draw_more(self, state: State, reach: float = _POWER_REACH) -> bool:
+        """Whether the next higher rung would draw less than a part of the limit."""
         limit_w = self.settings.power_limit_w
         if state.power is None or state.steady_power is None or limit_w is None:
             return True
@@ -328,7 +331,7 @@ class Governor:
         quick_w, steady_w = (
             self._power_w(state, trend, higher) for trend in (state.power, state.steady_power)
         )
-        return max(quick_w, steady_w) <= limit_w * _POWER_REACH
+        return max(quick_w, steady_w) <= limit_w * reach
 
     def _in_seconds(self, state: State, trend: Trend, seconds: float, rung: Rung) -> float:
         heat = state.heat

@@ -24,6 +24,8 @@ _NOISE = 0.02
 _WIDTH_A, _WIDTH_B, _WIDTH_C = 1.0, 0.12, 0.003 * _SCALE_C
 _LEAST_B, _MOST_B = 0.02, 4.0
 _LEAST_C, _MOST_C = 1 / 2000, 1 / 15
+# More than so much no board is warmer under full work than under none.
+_MOST_RISE_C = 120.0
 # A leap of the load shows the die's own fast part, which is not what is fitted.
 _LEAP = 0.15
 
@@ -82,7 +84,8 @@ class HeatModel:
     @property
     def cooling_per_s(self) -> float:
         """How much slower it warms for each degree that it is warmer (c); never 0."""
-        return min(_MOST_C, max(_LEAST_C, self._solve()[1]))
+        least = max(_LEAST_C, self.rise_c_per_s / _MOST_RISE_C)
+        return min(_MOST_C, max(least, self._solve()[1]))
 
     def _learn(self, mean: tuple[float, float, int]) -> HeatModel:
         if self.before is None:

@@ -52,30 +52,33 @@ def ladder(
     Returns:
         The rungs, each with less load than the one before; the last is the pause.
     """
-    whole = _work(1.0, every, every, upscales=upscales)
+    whole = _work(1.0, every, every, upscaling=upscales)
 
     def rung(share: float, looks_every: int, *, upscale: bool) -> Rung:
-        load = _work(share, looks_every, every, upscales=upscale) / whole
+        load = _work(share, looks_every, every, upscaling=upscale and upscales) / whole
         return Rung(share, looks_every, upscale, load)
 
-    rungs = [rung(1.0, every, upscale=True)]
-    if upscales:
-        rungs.append(rung(1.0, every, upscale=False))
     keep = not upscales
+    wanted = [rung(1.0, every, upscale=False)] if upscales else []
     share = settings.step
     while share > settings.least_share:
-        rungs.append(rung(round(share, _SHARE_DIGITS), every, upscale=keep))
+        wanted.append(rung(round(share, _SHARE_DIGITS), every, upscale=keep))
         share *= settings.step
-    rungs.append(rung(settings.least_share, every, upscale=keep))
-    # Dropped frames cannot be looked at: where so few are left, each of them already is.
-    for rarer in range(every + 1, min(settings.most_every, look_ahead + 1) + 1):
-        candidate = rung(settings.least_share, rarer, upscale=keep)
+    wanted.append(rung(settings.least_share, every, upscale=keep))
+    rarest = min(settings.most_every, look_ahead + 1)
+    wanted += [
+        rung(settings.least_share, rarer, upscale=keep) for rarer in range(every + 1, rarest + 1)
+    ]
+    rungs = [rung(1.0, every, upscale=True)]
+    for candidate in wanted:
+        # Dropped frames cannot be looked at: where few are left, each of them already is, and to
+        # look more seldom would save nothing.
         if candidate.load < rungs[-1].load:
             rungs.append(candidate)
     rungs.append(Rung(0.0, rungs[-1].every, keep, 0.0))
     return tuple(rungs)
 
 
-def _work(share: float, looks_every: int, usual_every: int, *, upscales: bool) -> float:
+def _work(share: float, looks_every: int, usual_every: int, *, upscaling: bool) -> float:
     looks = min(share, 1 / looks_every) * usual_every
-    return _FRAMES * share + _LOOKS * looks + (_UPSCALING * share if upscales else 0.0)
+    return _FRAMES * share + _LOOKS * looks + (_UPSCALING * share if upscaling else 0.0)

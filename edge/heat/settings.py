@@ -34,7 +34,7 @@ class GovernorSettings:
     limit_c: float = 75.0
     trip_margin_c: float = 5.0
     emergency_c: float = 5.0
-    least_share: float = 0.2
+    least_share: float = 0.25
     step: float = 0.95
     most_every: int = 3
     hold_s: float = 240.0

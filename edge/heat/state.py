@@ -23,7 +23,8 @@ class State:
         changed_ns: When the level changed last.
         up_after_ns: No step up before then, unless it became much cooler.
         up_ns: When the last step up was; None before any.
-        careful_until_ns: Until then no such exception: the last one was a mistake.
+        careful_until_ns: Until then "much cooler" has to be more, since the last step up was a
+            mistake.
         mistakes: How many steps up in a row had to be taken back soon.
         cool_since_ns: Since when it has been well below the limit; None while it is not.
         blind_since_ns: Since when no temperature is believed; None while one is.
@@ -105,4 +106,6 @@ def _tuple(kinds: tuple[Any, ...], value: object) -> tuple[Any, ...]:
         raise ValueError("no state of the governor: a list is missing")
     if kinds[-1] is Ellipsis:
         kinds = kinds[:1] * len(value)
+    if len(kinds) != len(value):
+        raise ValueError("no state of the governor: a list is too long or short")
     return tuple(_value(kind, one) for kind, one in zip(kinds, value, strict=True))

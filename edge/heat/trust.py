@@ -79,19 +79,22 @@ def judge(
     """
     load = float(min(max(0.0, load), 1.0))
     slept = memory.looked_ns is not None and not 0 <= now_ns - memory.looked_ns <= _GAP_NS
+    known = memory.zones
+    if slept:
+        known = {name: _anew(past, now_ns, load) for name, past in known.items()}
     pasts: dict[str, Past] = {}
     believed: dict[str, float] = {}
     doubts: dict[str, str] = {}
     # By name, here and below: a replay may hold the same zones in another order.
     for name in sorted(survey.zones):
-        zone, past = survey.zones[name], memory.zones.get(name)
+        zone, past = survey.zones[name], known.get(name)
         value_c = _within(zone.temperature_c.value, COLDEST_C, HOTTEST_C)
         if value_c is None:
             doubts[name] = _why_none(zone.temperature_c)
             if past is not None:
                 pasts[name] = replace(past, seen_ns=now_ns)
             continue
-        past = _continued(past, value_c, now_ns, load, _limit_c(zone, settings), slept)
+        past = _continued(past, value_c, now_ns, load, _limit_c(zone, settings))
         pasts[name] = past
         doubt = _doubt(past, now_ns)
         if doubt is None:
@@ -104,7 +107,7 @@ def judge(
     pasts = {name: _witnessed(name, past, calm) for name, past in pasts.items()}
     over_current = _within(survey.over_current.value, 0.0, MOST_COUNT)
     following = Memory(
-        zones=_kept({**memory.zones, **pasts}, survey, now_ns),
+        zones=_kept({**known, **pasts}, now_ns),
         looked_ns=now_ns,
         has_sensors=memory.has_sensors or bool(believed),
         over_current=memory.over_current if over_current is None else over_current,
@@ -122,9 +125,14 @@ def judge(
     return following, Judged(reading, doubts)
 
 
-def _continued(
-    past: Past | None, value_c: float, now_ns: int, load: float, limit_c: float, slept: bool
-) -> Past:
+def _anew(past: Past, now_ns: int, load: float) -> Past:
+    """A zone's past after a sleep: what is stuck stays so, all else is counted anew."""
+    if past.stuck:
+        return past
+    return replace(past, since_ns=now_ns, load_least=load, load_most=load, others_c={}, moved=False)
+
+
+def _continued(past: Past | None, value_c: float, now_ns: int, load: float, limit_c: float) -> Past:
     """A zone's past with one more value, and what that says of it."""
     fresh = Past(value_c, now_ns, now_ns, now_ns, load, load)
     if past is None:
@@ -133,10 +141,10 @@ def _continued(
     if value_c != past.value_c:
         return replace(fresh, leap=leap)
     if past.stuck:
-        # Neither sleep nor the caution that its loss brings about makes it alive.
+        # Not even the caution that its loss brings about makes it alive.
         since_ns = min(past.since_ns, now_ns)
         return replace(past, value_ns=now_ns, seen_ns=now_ns, since_ns=since_ns, leap=leap)
-    if slept or not 0 <= now_ns - past.value_ns <= _ABSENT_NS:
+    if not 0 <= now_ns - past.value_ns <= _ABSENT_NS:
         return replace(fresh, leap=leap)
     least, most = min(past.load_least, load), max(past.load_most, load)
     changed = past.moved or most - least >= _LOAD_MOVES - _ROUNDING
@@ -197,13 +205,9 @@ def _witnessed(name: str, past: Past, calm: dict[str, float]) -> Past:
     return replace(past, others_c=others_c)
 
 
-def _kept(pasts: dict[str, Past], survey: Survey, now_ns: int) -> dict[str, Past]:
+def _kept(pasts: dict[str, Past], now_ns: int) -> dict[str, Past]:
     """What is still remembered, by name: no zone for ever, and not any number of them."""
-    names = [
-        name
-        for name, past in pasts.items()
-        if name in survey.zones or 0 <= now_ns - past.seen_ns <= _FORGOTTEN_NS
-    ]
+    names = [name for name, past in pasts.items() if 0 <= now_ns - past.seen_ns <= _FORGOTTEN_NS]
     names.sort(key=lambda name: (-pasts[name].seen_ns, name))
     kept = set(names[:MOST_ZONES])
     return {name: _without(pasts[name], kept) for name in sorted(kept)}

@@ -25,7 +25,7 @@ from faceguard.engines.closing import Closing
 _log = logging.getLogger(__name__)
 _LATE_NS = 5_000_000_000
 # The first readings are there within a second, if there are any.
-_SENSORS_WITHIN_NS = 5_000_000_000
+_SENSORS_WITHIN_NS = 3_000_000_000
 # Where a share of the frames has to be a rate, and nobody knows the camera's.
 _USUAL_RATE = 30.0
 
@@ -42,7 +42,7 @@ class Told:
         trace_mb: How long the trace may become.
     """
 
-    settings: GovernorSettings = GovernorSettings()
+    settings: GovernorSettings = field(default_factory=GovernorSettings)
     every: int = 1
     look_ahead: int = 0
     trace: Path | None = None
@@ -64,11 +64,11 @@ class Felt:
         rate: Frames a second that the camera gives; None while it is not known.
     """
 
-    survey: Survey = Survey()
-    reading: Reading = Reading()
+    survey: Survey = field(default_factory=Survey)
+    reading: Reading = field(default_factory=Reading)
     doubts: Mapping[str, str] = field(default_factory=dict)
     budget: Budget = UNLIMITED
-    outlook: Outlook = Outlook()
+    outlook: Outlook = field(default_factory=Outlook)
     levels: int = 1
     share: float = 1.0
     rate: float | None = None
@@ -215,9 +215,9 @@ class Watch(Closing):
 
     def _follow_trace(self, before: Told) -> None:
         now = self._told
-        if now.trace is not None and self._trace is not None:
-            if (now.trace, now.trace_mb) == (before.trace, before.trace_mb):
-                return
+        is_same = (now.trace, now.trace_mb) == (before.trace, before.trace_mb)
+        if is_same and self._trace is not None:
+            return
         self.close()
         if now.trace is not None:
             self._trace = Trace(now.trace, now.trace_mb)

@@ -110,8 +110,10 @@ def test_all_is_well(write, status):
         "  dropped   850 busy, 50 budget",
         "  outputs   rtsp works, 2 watching; events works, failed 3 times, dropped 7",
         "  recorded  5,000 MB",
-        "  heat      gpu-thermal 61 of 75 C (settles at 64 C), cpu-thermal 58 C, "
-        "cv0-thermal no reading (busy (EAGAIN))",
+        (
+            "  heat      gpu-thermal 61 of 75 C (settles at 64 C), cpu-thermal 58 C, "
+            "cv0-thermal no reading (busy (EAGAIN))"
+        ),
         "  power     9.8 W, mode 15W, GPU 31%",
         "  level     all frames, level 0 of 31 (cool)",
         f"  process   {os.getpid()}, version 0.1.0, wrote this just now",

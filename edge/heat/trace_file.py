@@ -1,0 +1,222 @@
+"""The file of a trace: grows by one write a row, is put aside when it is large, is read back."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from faceguard.edge.atomic import one_line
+from faceguard.edge.heat.mind import Mind
+from faceguard.edge.heat.trace_format import CUT, MARK, Row, Section, Sections, section_of
+from faceguard.engines.closing import Closing
+from faceguard.engines.errors import InputError, OutputError
+
+_MODE = 0o640
+# Not blocking, or a pipe that nobody reads would hold us; no link is followed, or whoever may write
+# in that folder could make us write elsewhere. Read as well, to see how it ends.
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW
+_LONGEST_LINE = 1_000_000
+
+
+class TraceFile(Closing):
+    """A trace that grows. What stands in the file stays, and a new section follows it.
+
+    Beyond its size it is put aside as FILE.1. Where somebody else moves it away (logrotate), it is
+    made anew. One process at a time has it.
+    """
+
+    def __init__(self, path: Path, keep_mb: float) -> None:
+        """Sets up; the file is opened by the first row.
+
+        Args:
+            path: The file; its folder is made where there is none.
+            keep_mb: Megabytes beyond which it is put aside.
+        """
+        self._path = path
+        self._most_bytes = int(keep_mb * 1e6)
+        self._sections = Sections()
+        self._file = -1
+
+    def add(self, before: Mind, row: Row, after: Mind) -> None:
+        """Writes one row. After an error, the next one opens the file anew.
+
+        It is one write to the kernel, and no fsync: that would wear out a memory card, and wait for
+        a slow one, once a second. A cut of power costs the last half minute or so.
+
+        Args:
+            before: What the decision stood on.
+            row: What was felt and decided.
+            after: What the next decision will stand on, if nobody changes it meanwhile.
+
+        Raises:
+            OutputError: It cannot be written; nothing of the row stays there.
+        """
+        try:
+            if self._file >= 0 and not self._is_there():
+                self.close()
+            self._open()
+            lines = self._sections.lines(before, row, after).encode()
+            size = os.fstat(self._file).st_size
+            if size and size + len(lines) > self._most_bytes:
+                self._path.replace(self._path.with_name(self._path.name + ".1"))
+                self.close()
+                self._open()
+                lines = self._sections.lines(before, row, after).encode()
+            self._write(lines)
+        except OSError as error:
+            self.close()
+            mend = "; free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            raise OutputError(f"{one_line(self._path)}: {error.strerror}{mend}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Closes the file."""
+        file, self._file = self._file, -1
+        self._sections.reset()
+        if file >= 0:
+            os.close(file)
+
+    def _is_there(self) -> bool:
+        """Whether the file is still the one of that name."""
+        ours = os.fstat(self._file)
+        try:
+            there = self._path.lstat()
+        except FileNotFoundError:
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def _open(self) -> None:
+        if self._file >= 0:
+            return
+        try:
+            self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._file = os.open(self._path, _FLAGS, _MODE)
+        except OSError as error:
+            is_link = error.errno == errno.ELOOP and self._path.is_symlink()
+            why = "it is a link, which is not followed" if is_link else error.strerror
+            raise self._unfit(why) from error
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            raise self._unfit("it is no plain file")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise self._unfit("another faceguard writes there") from None
+        except OSError:
+            pass  # a file system that has no locks
+        # What a cut of power left may begin with zeros.
+        begins = os.pread(self._file, len(MARK), 0).lstrip(b"\0")
+        if not MARK.encode().startswith(begins):
+            raise self._unfit("something else stands in it, and no trace")
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            self._write(CUT.encode() + b"\n")
+
+    def _write(self, data: bytes) -> None:
+        before = os.fstat(self._file).st_size
+        written = os.write(self._file, data)
+        if written < len(data):
+            os.ftruncate(self._file, before)  # half a row is worse than none
+            raise OutputError(f"{one_line(self._path)}: the disk is full; free some space")
+
+    def _unfit(self, why: str | None) -> OutputError:
+        return OutputError(
+            f"{one_line(self._path)}: cannot be written: {why}; name another place under "
+            "thermal.trace"
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row that was read.
+
+    Attributes:
+        section: Where it belongs; the same object for all rows of one section.
+        row: The row.
+        line: Its number in the file, from 1.
+        place: FILE:LINE, for words.
+    """
+
+    section: Section
+    row: Row
+    line: int
+    place: str
+
+
+def read_trace(path: Path) -> Iterator[Entry]:
+    """Reads a trace, a row at a time.
+
+    A row that a cut of power left half is left out, at the end as anywhere else.
+
+    Args:
+        path: The file; a plain one.
+
+    Yields:
+        The rows in the order of the file.
+
+    Raises:
+        InputError: It cannot be read, is no trace, or is damaged. What was yielded before holds.
+    """
+    section: Section | None = None
+    awaits_names, found = False, False
+    try:
+        with _opened(path) as file:
+            for count, line in enumerate(_lines(file, path), 1):
+                place = f"{one_line(path)}:{count}"
+                if line.endswith(CUT):
+                    continue
+                try:
+                    if line.startswith(MARK):
+                        section, awaits_names = section_of(line), True
+                    elif section is None:
+                        raise InputError(f"{one_line(path)}: is no trace of faceguard")
+                    elif awaits_names:
+                        if line + "\n" != section.names():
+                            raise ValueError("names other columns than its section has")
+                        awaits_names = False
+                    else:
+                        found = True
+                        yield Entry(section, section.row(line), count, place)
+                except ValueError as error:
+                    raise InputError(f"{place}: {error}") from None
+    except OSError as error:
+        raise InputError(f"{one_line(path)}: cannot be read: {error.strerror}") from error
+    if not found:
+        raise InputError(f"{one_line(path)}: holds no whole row of a trace")
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        # Not blocking: to open a pipe without a writer would never return.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:
+        raise InputError(f"{one_line(path)}: cannot be read: {error}") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise InputError(f"{one_line(path)}: is no plain file; a trace is one")
+    return os.fdopen(handle, "rb")
+
+
+def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
+    """Whole lines, without their ends."""
+    count = 0
+    while data := file.readline(_LONGEST_LINE):
+        count += 1
+        if not data.endswith(b"\n"):
+            if len(data) == _LONGEST_LINE:
+                raise InputError(f"{one_line(path)}:{count}: is longer than any line of a trace")
+            return
+        try:
+            yield data[:-1].decode()
+        except UnicodeDecodeError:
+            if data.endswith(CUT.encode() + b"\n"):
+                yield CUT
+                continue
+            raise InputError(f"{one_line(path)}:{count}: is no text") from None

@@ -1,0 +1,412 @@
+"""The watch: what a look leads to, and that whatever fails is never taken for cold."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import generate_latest
+
+from faceguard.edge.budget import UNLIMITED, Budget
+from faceguard.edge.events import Event
+from faceguard.edge.heat.gauges import HeatGauges
+from faceguard.edge.heat.reading import Reading, Sensed, Survey, Zone
+from faceguard.edge.heat.replay import replay
+from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
+from faceguard.edge.heat.trace_file import read_trace
+from faceguard.edge.heat.watch import NO_SENSOR, Felt, Told, Watch
+from faceguard.edge.live.levels import Levels
+from faceguard.edge.meters import Meters
+from faceguard.edge.outputs.plain import flat, plain
+from faceguard.edge.service.quiet import Quiet
+
+S = 1_000_000_000
+# Few levels, so that a test need not take many seconds of its clock: 1, .5, .25, .2, pause.
+QUICK = GovernorSettings(step=0.5, blind_after_s=3, hold_s=20)
+RATE = 30.0
+
+
+def warm(temperature_c: float, **more: object) -> Survey:
+    zones = {
+        "gpu-thermal": Zone(Sensed(temperature_c), trip_c=99.0),
+        "cv0-thermal": Zone(Sensed(reason="busy (EAGAIN)")),
+    }
+    return Survey(zones=zones, **more)  # type: ignore[arg-type]
+
+
+def _moved(zones: Mapping[str, Zone], by_c: float) -> dict[str, Zone]:
+    moved = {}
+    for name, zone in zones.items():
+        value_c = zone.temperature_c.value
+        told = zone.temperature_c if value_c is None else Sensed(value_c + by_c)
+        moved[name] = replace(zone, temperature_c=told)
+    return moved
+
+
+@dataclass
+class Board:
+    """A watch, what it sees, and its clock."""
+
+    survey: Survey | Exception = field(default_factory=lambda: warm(50.0))
+    told: Told = field(default_factory=lambda: Told(QUICK, 2, 5))
+    now_ns: int = 0
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.look, lambda: self.told, Quiet(), clock_ns=lambda: self.now_ns)
+
+    def look(self) -> Survey:
+        if isinstance(self.survey, Exception):
+            raise self.survey
+        # A sensor that never moves at all would not be believed for long.
+        wiggle_c = 0.25 * (self.now_ns // S % 2)
+        return replace(self.survey, zones=_moved(self.survey.zones, wiggle_c))
+
+    def tick(self, seconds: int = 1, rate: float | None = RATE) -> Felt:
+        for _ in range(seconds):
+            self.now_ns += S
+            felt = self.watch.tick(rate)
+        return felt
+
+    def set(self, **changes: object) -> None:
+        settings = replace(self.told.settings, **changes)  # type: ignore[arg-type]
+        self.told = replace(self.told, settings=settings)
+
+    @property
+    def lowest(self) -> int:
+        return self.watch.felt.levels - 2
+
+
+def test_before_the_first_look_all_is_allowed() -> None:
+    board = Board()
+    assert board.watch.budget == UNLIMITED
+    assert board.watch.felt.levels == 5
+    assert board.watch.felt.reading.blind
+
+
+def test_cool_is_all_and_hot_is_less_by_the_second() -> None:
+    board = Board()
+    felt = board.tick(3)
+    assert (felt.budget.level, felt.budget.frames_per_s, felt.share) == (0, None, 1.0)
+    assert felt.temperatures_c == {"gpu-thermal": 50.25, "cv0-thermal": None}
+    assert felt.doubts == {"cv0-thermal": "busy (EAGAIN)"}
+    board.survey = warm(77.0)
+    levels = [board.tick().budget.level for _ in range(20)]
+    assert max(levels) >= 1
+    assert all(0 <= after - before <= 1 for before, after in pairwise(levels))
+    budget = board.watch.budget
+    assert "gpu-thermal at 77." in budget.reason
+    # A share of what the camera gives, as it is now.
+    board.survey = warm(60.0)
+    felt = board.tick(rate=20.0)
+    if not felt.budget.paused:
+        assert felt.budget.frames_per_s == pytest.approx(20.0 * felt.share)
+    board.survey = warm(80.0)
+    assert board.tick().budget.paused
+
+
+def test_what_was_felt_can_be_written_down() -> None:
+    board = Board(
+        warm(
+            71.26,
+            rails_w={"VDD_IN": Sensed(9.8), "VDD_SOC": Sensed(reason="slow")},
+            gpu_load=Sensed(0.31),
+            fan=Sensed(reason="gone"),
+            throttling=("cpu-throttle-alert",),
+            mode="15W",
+        )
+    )
+    told = json.loads(json.dumps(plain(board.tick(2).plain()), allow_nan=False))
+    assert (told["zone"], told["temperature_c"], told["limit_c"]) == ("gpu-thermal", 71.3, 75.0)
+    assert told["zones"]["gpu-thermal"] == {
+        "value": 71.26,
+        "reason": None,
+        "doubt": None,
+        "trip_c": 99.0,
+    }
+    assert told["zones"]["cv0-thermal"]["doubt"] == "busy (EAGAIN)"
+    assert told["rails_w"]["VDD_SOC"] == {"value": None, "reason": "slow"}
+    assert (told["power_w"], told["mode"], told["fan"]["value"]) == (9.8, "15W", None)
+    assert told["throttled"] == "cpu-throttle-alert"
+    assert told["levels"] == 5
+
+
+def test_a_look_that_fails_is_blind_and_not_cold(caplog: pytest.LogCaptureFixture) -> None:
+    board = Board()
+    board.tick(5)
+    board.survey = OSError(5, "the bus is gone")
+    with caplog.at_level(logging.INFO):
+        felt = board.tick(20)
+    assert felt.budget.level == board.lowest
+    assert felt.reading.blind == "a look failed"
+    assert felt.reading.has_sensors
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert "the bus is gone" in said[0]
+    board.survey = warm(40.0)
+    assert board.tick(120).budget.level == 0
+
+
+def test_a_look_that_never_worked_is_no_machine_without_sensors() -> None:
+    board = Board(OSError("no"))
+    board.set(without_sensors=WithoutSensors.UNLIMITED)
+    assert board.tick(20).budget.level == board.lowest
+
+
+def test_a_governor_that_fails_runs_at_the_lowest_level(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    board = Board()
+    board.tick(3)
+
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("no such number")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(board.watch._governor, "step", fails)
+        with caplog.at_level(logging.ERROR):
+            felt = board.tick()
+        assert (felt.budget.level, felt.budget.paused) == (board.lowest, False)
+        assert felt.budget.frames_per_s == pytest.approx(0.2 * RATE)
+        assert "governor failed" in felt.budget.reason
+        assert board.tick().budget.level == board.lowest
+    assert any("no such number" in record.getMessage() for record in caplog.records)
+    board.tick()
+    board.survey = warm(90.0)
+    assert board.tick().budget.paused
+    # What is less than the lowest level stays so.
+    monkeypatch.setattr(board.watch._governor, "step", fails)
+    assert board.tick().budget.paused
+
+
+def test_while_nobody_looks_it_runs_at_the_lowest_level() -> None:
+    board = Board()
+    board.tick(3)
+    board.now_ns += 5 * S
+    assert board.watch.budget.level == 0
+    board.now_ns += S
+    budget = board.watch.budget
+    assert (budget.level, budget.reason) == (board.lowest, "blind: nobody looked for 6 s")
+    assert budget.frames_per_s == pytest.approx(0.2 * RATE)
+    assert not budget.paused
+    assert board.watch.felt.reading.temperature_c is None
+    assert board.tick().budget.level == 0
+    board.survey = warm(85.0)
+    assert board.tick().budget.paused
+    board.now_ns += 100 * S
+    assert board.watch.budget.paused
+
+
+def test_nobody_ever_looked() -> None:
+    board = Board()
+    board.set(without_sensors=WithoutSensors.UNLIMITED)
+    board.now_ns += 6 * S
+    assert board.watch.budget.level == board.lowest
+    # Of no camera that is known.
+    assert board.watch.budget.frames_per_s == pytest.approx(0.2 * 30)
+
+
+@pytest.mark.parametrize("what", WithoutSensors)
+def test_a_machine_without_sensors(what: WithoutSensors, caplog: pytest.LogCaptureFixture) -> None:
+    board = Board(Survey(zones={"cv0-thermal": Zone(Sensed(reason="busy (EAGAIN)"))}))
+    board.set(without_sensors=what)
+    with caplog.at_level(logging.INFO):
+        board.tick(2)
+        assert not caplog.records
+        felt = board.tick(60)
+    (said,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert NO_SENSOR[what] in said.message
+    if what is WithoutSensors.SLOW:
+        assert felt.budget.level == board.lowest
+    else:
+        assert felt.budget.frames_per_s is None
+        board.now_ns += 60 * S
+        assert board.watch.budget.frames_per_s is None
+    other = next(one for one in WithoutSensors if one is not what)
+    board.set(without_sensors=other)
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        felt = board.tick(60)
+    assert len(caplog.records) == 1
+    assert (felt.budget.level == board.lowest) == (other is WithoutSensors.SLOW)
+
+
+def test_a_reload_is_taken_in_with_the_next_look() -> None:
+    board = Board(warm(77.0))
+    felt = board.tick(60)
+    share = felt.share
+    assert share < 1
+    # The same share, where levels are finer.
+    board.set(step=0.9)
+    felt = board.tick()
+    assert felt.levels > 15
+    assert felt.share <= share
+    board.set(limit_c=95.0)
+    assert board.tick(200).share > felt.share
+    board.told = replace(board.told, every=1, look_ahead=0)
+    assert board.tick().budget.detect_every == 1
+
+
+def test_a_reload_that_cannot_be_used_leaves_all_as_it_was() -> None:
+    board = Board()
+    board.tick(3)
+    good = board.told
+    board.told = replace(good, settings=None)  # type: ignore[arg-type]
+    assert board.tick(20).budget.level == board.lowest
+    board.told = good
+    assert board.tick(200).budget.level == 0
+
+
+def test_a_trace_of_it_gives_the_same_again(tmp_path: Path) -> None:
+    board = Board()
+    board.told = replace(board.told, trace=tmp_path / "one.csv", trace_mb=1.0)
+    # One written slowly enough for the thread that writes it.
+    with board.watch:
+        for second in range(60):
+            board.survey = warm(70.0 + second / 6) if second != 40 else OSError("once")
+            if second == 20:
+                board.set(step=0.9)
+            if second == 50:
+                board.told = replace(board.told, trace=tmp_path / "two.csv")
+            felt = board.tick()
+            threading.Event().wait(0.002)
+        assert felt.budget.level > 0
+    first, second_one = (list(read_trace(tmp_path / f"{name}.csv")) for name in ("one", "two"))
+    # A look that failed is none that could be repeated.
+    assert (len(first), len(second_one)) == (49, 10)
+    assert second_one[-1].row.budget == felt.budget
+    for name, sections in (("one", 3), ("two", 1)):
+        found = replay(read_trace(tmp_path / f"{name}.csv"))
+        assert (found.differs, found.sections) == (None, sections)
+    assert not [thread for thread in threading.enumerate() if thread.name == "trace"]
+
+
+odd = st.floats(allow_nan=True, allow_infinity=True) | st.floats(20, 100)
+sensed = st.builds(Sensed, st.none() | odd, st.none() | st.text(max_size=5))
+surveys = st.builds(
+    Survey,
+    zones=st.dictionaries(
+        st.text(max_size=3), st.builds(Zone, sensed, st.none() | odd), max_size=3
+    ),
+    rails_w=st.dictionaries(st.sampled_from(["VDD_IN", "nvml 0"]), sensed, max_size=2),
+    gpu_load=sensed,
+    fan=sensed,
+    throttling=st.lists(st.text(max_size=3), max_size=2).map(tuple),
+    over_current=sensed,
+)
+failures = st.sampled_from([OSError("x"), ValueError(), RecursionError("deep")])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seen=st.lists(st.tuples(surveys | failures, st.integers(0, 20)), min_size=1, max_size=15),
+    rate=st.none() | st.floats(0, 240),
+    every=st.integers(1, 5),
+    look_ahead=st.integers(0, 8),
+    most_every=st.integers(1, 8),
+)
+def test_it_never_raises_and_never_takes_cover_away(
+    seen: list[tuple[Survey | Exception, int]],
+    rate: float | None,
+    every: int,
+    look_ahead: int,
+    most_every: int,
+) -> None:
+    board = Board(told=Told(replace(QUICK, most_every=most_every), every, look_ahead))
+    gauges = HeatGauges(lambda: board.watch.felt)
+    for survey, passed_s in seen:
+        board.survey = survey
+        board.now_ns += passed_s * S
+        board.watch.tick(rate)
+        felt = board.watch.felt
+        assert 1 <= felt.budget.detect_every <= max(every, look_ahead + 1)
+        assert 0 <= felt.budget.level < felt.levels
+        assert felt.budget.paused == (felt.budget.level == felt.levels - 1)
+        assert felt.reading.blind is not None or felt.reading.temperature_c is not None
+        json.dumps(plain(felt.plain()), allow_nan=False)
+        list(gauges.collect())
+
+
+def figures(felt: Felt) -> dict[str, float]:
+    meters = Meters()
+    meters.registry.register(HeatGauges(lambda: felt))
+    lines = generate_latest(meters.registry).decode().splitlines()
+    rows = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {name.removeprefix("faceguard_"): float(value) for name, value in rows}
+
+
+def test_figures_are_there_only_where_they_are_known() -> None:
+    found = figures(Felt())
+    assert found["temperature_blind"] == 1
+    assert found["budget_frames_ratio"] == 1
+    for name in ("temperature_celsius", "power_watts", "fan_ratio", "gpu_load_ratio"):
+        assert not any(key.startswith(name) for key in found)
+    board = Board(warm(71.0, rails_w={"VDD_IN": Sensed(9.5)}, fan=Sensed(0.4)))
+    found = figures(board.tick(2))
+    assert found['temperature_celsius{zone="gpu-thermal"}'] == 71
+    assert 'temperature_celsius{zone="cv0-thermal"}' not in found
+    assert found['temperature_limit_celsius{zone="gpu-thermal"}'] == 75
+    assert found['temperature_headroom_celsius{zone="gpu-thermal"}'] == 4
+    assert found['power_watts{rail="VDD_IN"}'] == 9.5
+    assert (found["fan_ratio"], found["temperature_blind"], found["throttled"]) == (0.4, 0, 0)
+    board.survey = warm(85.0)
+    found = figures(board.tick())
+    assert (found["budget_frames_ratio"], found["budget_paused"]) == (0, 1)
+
+
+@pytest.fixture
+def telling() -> tuple[Levels, list[Event], Meters]:
+    events: list[Event] = []
+    meters = Meters()
+    return Levels(meters, events.append), events, meters
+
+
+def test_each_change_is_an_event_and_not_each_a_line(
+    telling: tuple[Levels, list[Event], Meters], caplog: pytest.LogCaptureFixture
+) -> None:
+    levels, events, meters = telling
+    reading = Reading("gpu-thermal", 76.987, 75.0, power_w=9.87, has_sensors=True, blind=None)
+    felt = Felt(reading=reading, levels=14)
+    down = [Budget(n, 30 * 0.9**n, 2, reason="heat: so hot") for n in range(13)]
+    with caplog.at_level(logging.INFO):
+        for second, budget in enumerate([*down, down[-1], Budget(13, paused=True, reason="heat")]):
+            levels.look(replace(felt, budget=budget), second * S)
+    assert [event.fields["to"] for event in events] == list(range(1, 14))
+    assert [event.fields["from"] for event in events] == list(range(13))
+    assert {event.kind for event in events} == {"level"}
+    first, last = events[0].fields, events[-1].fields
+    assert [flat(value) for value in first.values()] == list(first.values())
+    assert (first["zone"], first["temperature_c"]) == ("gpu-thermal", 76.99)
+    assert (first["limit_c"], first["power_w"], first["frames_per_s"]) == (75.0, 9.87, 27.0)
+    assert (first["reason"], first["detect_every"]) == ("heat: so hot", 2)
+    assert last["frames_per_s"] == 0.0
+    said = [(record.levelno, record.getMessage()) for record in caplog.records]
+    # The first, one after ten seconds, and the pause at once.
+    assert said == [
+        (logging.INFO, "level 0 to 1 of 13 (heat: so hot)"),
+        (logging.INFO, "level 1 to 11 of 13 (heat: so hot)"),
+        (logging.WARNING, "output is paused: level 11 to 13 of 13 (heat)"),
+    ]
+    assert caplog.records[-1].fields["from"] == 11  # type: ignore[attr-defined]
+    assert meters.value("budget_changes_total", way="down") == 13
+    assert meters.value("budget_level") == 13
+
+
+def test_where_it_stops_is_said_in_the_end(
+    telling: tuple[Levels, list[Event], Meters], caplog: pytest.LogCaptureFixture
+) -> None:
+    levels, _, _ = telling
+    felt = Felt(levels=5)
+    with caplog.at_level(logging.INFO):
+        for second in range(30):
+            level = min(second, 3)
+            levels.look(replace(felt, budget=replace(UNLIMITED, level=level)), second * S)
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.split(" (")[0] for line in said] == ["level 0 to 1 of 4", "level 1 to 3 of 4"]
