@@ -41,8 +41,8 @@ _MUCH_BELOW_C, _FAR_BELOW_C, _SURELY_BELOW_C, _UP_GAP_S = 1.5, 5.0, 1.0, 10.0
 _COOL_BELOW_C, _DOUBT_C = 0.5, 1.0
 # Out of the pause only when it is really cooler.
 _RESUME_BELOW_C, _RESUME_GAP_S = 3.0, 30.0
-# A step up that has to be taken back so soon was a mistake; much has to be more for a while.
-_MISTAKE_S, _CAREFUL_S, _MOST_MISTAKES = 300.0, 1200.0, 2
+# A step up that has to be taken back so soon was a mistake: the hold doubles, and "much" is more.
+_MISTAKE_S, _MOST_MISTAKES = 300.0, 2
 _THROTTLED_GAP_S = 5.0
 # Up under a limit of power: below this part of it; surely, below that.
 _POWER_REACH, _POWER_SURELY = 0.98, 0.9
@@ -158,7 +158,6 @@ class Governor:
             level=level,
             # The limit may have moved, and the excess with it.
             up_after_ns=(state.seen_ns or state.changed_ns) + int(_RESUME_GAP_S * _S),
-            careful_until_ns=0,
             mistakes=0,
             cool_since_ns=None,
             felt_since_ns=None,
@@ -302,7 +301,7 @@ class Governor:
         if not self._may_draw_more(state, _POWER_SURELY if is_held else _POWER_REACH):
             return False
         settles_c = steady.settles(higher.load, state.heat.rise_c_per_s, state.heat.cooling_per_s)
-        is_sure = now_ns >= state.careful_until_ns
+        is_sure = not state.mistakes
         is_much_cooler = settles_c <= -(_MUCH_BELOW_C if is_sure else _FAR_BELOW_C)
         rested_s = (now_ns - state.changed_ns) / _S
         if self.rungs[state.level].is_paused:
@@ -361,7 +360,6 @@ class Governor:
                 up_ns=now_ns,
                 up_after_ns=max(state.up_after_ns, now_ns + wait_ns),
             )
-        is_mistake = state.up_ns is not None and now_ns - state.up_ns < _MISTAKE_S * _S
         mistakes = _mistakes(state, now_ns)
         return replace(
             state,
@@ -371,9 +369,6 @@ class Governor:
             # Counted once, however many rungs go now.
             up_ns=None,
             up_after_ns=now_ns + int(self.settings.hold_s * 2**mistakes * _S),
-            careful_until_ns=(
-                now_ns + int(_CAREFUL_S * _S) if is_mistake else state.careful_until_ns
-            ),
             mistakes=mistakes,
         )
 

@@ -23,8 +23,6 @@ class State:
         changed_ns: When the level changed last.
         up_after_ns: No step up before then, unless it became much cooler.
         up_ns: When the last step up was; None before any.
-        careful_until_ns: Until then "much cooler" has to be more, since the last step up was a
-            mistake.
         mistakes: How many steps up in a row had to be taken back soon.
         cool_since_ns: Since when it has been well below the limit; None while it is not.
         blind_since_ns: Since when no temperature is believed; None while one is.
@@ -43,7 +41,6 @@ class State:
     changed_ns: int = 0
     up_after_ns: int = 0
     up_ns: int | None = None
-    careful_until_ns: int = 0
     mistakes: int = 0
     cool_since_ns: int | None = None
     blind_since_ns: int | None = None

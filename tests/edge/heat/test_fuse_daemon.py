@@ -41,6 +41,9 @@ outputs:
 """
 # Its sink follows within 15 s of ours; all frames of the camera are no trouble to it.
 OPEN = Board(ambient_c=25.0, sink_c_per_w=4.0, sink_s=150.0)
+# With all frames, this one would settle at 90 C.
+CLOSED = Board(ambient_c=35.0, sink_c_per_w=4.0, sink_s=450.0)
+LIMIT_C = 75.0
 MARKED = "tests.edge.heat.marked_camera"
 
 
@@ -111,10 +114,6 @@ def running(
         yield Run(service, hot, port)
 
 
-LIMIT_C = 75.0
-CLOSED = Board(ambient_c=35.0, sink_c_per_w=4.0, sink_s=450.0)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def settling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """One that needs nothing but time: it goes on while the other tests run."""
@@ -151,10 +150,12 @@ def faults(run: Run) -> None:
     run.board.control(soc1={"shows_c": 140})
     run.until(lambda felt: felt["paused"], "it pauses")
     assert run.thermal["reason"].startswith("too hot: soc1-thermal at 140")
-    run.board.control()
+    # What was on its way has got out by the next look; then nothing does, and that is no failure.
+    run.goes_on(1)
     out = run.service.status()["frames"]["out"]
     run.goes_on(2)
-    assert run.service.status()["frames"]["out"] <= out + 25
+    assert run.service.status()["frames"]["out"] == out
+    run.board.control()
     is_well()
 
     # One zone vanishes: the others are as good.

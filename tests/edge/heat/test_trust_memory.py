@@ -28,6 +28,13 @@ def test_zones_that_vanish_are_forgotten_after_ten_minutes():
     assert looks.memory.zones["cpu"].others_c == {}
 
 
+def test_a_clock_that_goes_back_forgets_the_zones_that_are_away():
+    looks = Looks()
+    looks.look({"cpu": 45.0, "gpu": 50.0})
+    looks.look({"cpu": 45.0}, after_s=-5)
+    assert set(looks.memory.zones) == {"cpu"}
+
+
 def test_a_zone_that_is_there_without_a_value_is_not_forgotten():
     looks = Looks()
     looks.look({"cpu": 45.0})
@@ -73,6 +80,19 @@ def test_zones_in_another_order_are_judged_alike():
         first, second = one.look(zones), other.look(dict(reversed(zones.items())))
         assert repr(first) == repr(second)
     assert json.dumps(to_plain(one.memory)) == json.dumps(to_plain(other.memory))
+    assert list(one.memory.zones) == ["a", "b"]
+
+
+def test_the_memory_is_in_the_order_of_names_in_every_process():
+    looks = Looks()
+    looks.look({f"zone {index}": 40.0 for index in range(40, 10, -1)})
+    assert list(looks.memory.zones) == [f"zone {index}" for index in range(11, 41)]
+
+
+def test_a_whole_number_in_json_becomes_a_float():
+    plain = json.loads(PLAIN)
+    plain["zones"]["a"]["value_c"] = 31
+    assert repr(from_plain(plain)) == repr(from_plain(json.loads(PLAIN)))
 
 
 # Looks with a zone that stands, one that falls, one that fails, and two that are well.

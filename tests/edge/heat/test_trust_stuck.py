@@ -162,6 +162,15 @@ def test_sleep_makes_nobody_stuck():
     assert stood(looks, 1, load=0.7).doubts != {}
 
 
+def test_what_moved_before_a_sleep_is_no_witness_after_it():
+    looks = Looks()
+    for others in (50.0, 50.0, 52.0, 54.0):
+        stood(looks, 1, load=others / 100, others=others)
+    assert looks.memory.zones["cpu"].moved
+    looks.look({"cpu": 45.0, "gpu": 58.0}, after_s=20, load=1.0)
+    assert stood(looks, 400, load=1.0, others=58.0).doubts == {}
+
+
 def test_looks_that_are_all_far_apart_find_nobody_stuck():
     looks = Looks()
     for step in range(100):
