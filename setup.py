@@ -39,6 +39,8 @@ RTX = [
     for part in ("libs", "bindings")
 ]
 WEB = ["starlette>=0.37", "uvicorn>=0.29"]
+NVML = ["nvidia-ml-py>=12.535"]
+PLOT = ["matplotlib>=3.7"]
 
 setup(
     name="faceguard-edge",
@@ -79,12 +81,19 @@ setup(
             "onnxruntime>=1.19",
         ],
         "web": WEB,
+        # Temperature, power and load of a discrete GPU, for the governor.
+        "nvml": NVML,
+        # `faceguard thermal plot`.
+        "plot": PLOT,
         "dev": [
             *CPU,
             *CONVERT,
             *RTX,
             *WEB,
+            *NVML,
+            *PLOT,
             "ai-edge-litert>=1.2",
+            "fusepy>=3.0.1",
             "httpx>=0.25",
             "hypothesis>=6.100",
             "import-linter>=2.0",
@@ -108,6 +117,8 @@ setup(
             "config = faceguard.edge.commands.config",
             "status = faceguard.edge.commands.status",
             "doctor = faceguard.edge.commands.doctor",
+            "power = faceguard.edge.commands.power",
+            "thermal = faceguard.edge.commands.thermal",
             "models = faceguard.convert.commands.models",
             "convert-engine = faceguard.convert.commands.convert_engine",
             "engines = faceguard.convert.commands.engines",

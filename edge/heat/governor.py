@@ -246,7 +246,7 @@ class Governor:
         if rung.is_paused:
             return None
         is_lowest = level == self.lowest
-        if reading.excess_c is not None and self._heats(state, rung, now_ns):
+        if reading.excess_c is not None and self._heats(state, rung, reading.excess_c, now_ns):
             return f"heat: {_zone(reading)}"
         if state.power is not None and settings.power_limit_w is not None:
             power_w = self._power_w(state, state.power, rung)
@@ -260,9 +260,12 @@ class Governor:
             return f"throttled: {reading.throttled}"
         return None
 
-    def _heats(self, state: State, rung: Rung, now_ns: int) -> bool:
+    def _heats(self, state: State, rung: Rung, excess_c: float, now_ns: int) -> bool:
         """Whether the temperature is on its way past the limit."""
         if state.quick is None or state.steady is None:
+            return False
+        if excess_c < min(0.0, state.quick.first_c):
+            # It falls already, and the filters have not seen it yet.
             return False
         if state.level == self.lowest:
             return self._in_seconds(state, state.quick, _PAUSE_AHEAD_S, rung) > _PAUSE_ABOVE_C

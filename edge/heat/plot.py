@@ -22,7 +22,7 @@ COLOUR = "#b2182b"
 _COOL, _GREY, _LIMIT = "#2166ac", "#8c8c8c", "#d6604d"
 # Told apart by the colour-blind too (Okabe and Ito), and lighter than what is drawn over them.
 _ZONES = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#999933", "#882255", "#777777")
-_MOST_NAMES = 8
+_MOST_NAMES, _LONGEST_NAME = 8, 60
 _SHADE = 0.22
 _WIDTH_IN, _DPI = 10.0, 120
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
@@ -120,13 +120,15 @@ def draw(series: Series, panels: Panels, *, colour: str = COLOUR, label: str | N
 
     alone = label is None
     line: dict[str, Any] = {} if label is None else {"color": colour, "label": _plain(label)}
+    # What other runs need stays in sight.
+    seen = {axes: axes.get_ylim() for axes in panels if axes is not None and axes.has_data()}
     if panels.temperature is not None:
         _temperature(panels.temperature, series, line or {"color": COLOUR}, alone=alone)
     if panels.rate is not None:
         _fill(panels.rate, series, series.rate, line or {"color": "#1b7837"}, alone=alone)
         panels.rate.set_ylabel(series.rate_unit)
         top = 100.0 if series.rate_unit == SHARE else max(_known(series.rate), default=1.0)
-        panels.rate.set_ylim(0, max(top * 1.12, panels.rate.get_ylim()[1] if not alone else 0))
+        panels.rate.set_ylim(0, max(0.1, 1.12 * top))
     if panels.level is not None:
         _fill(panels.level, series, series.level, line or {"color": "#762a83"}, alone=alone)
         panels.level.set_ylabel("level")
@@ -134,10 +136,16 @@ def draw(series: Series, panels: Panels, *, colour: str = COLOUR, label: str | N
         panels.level.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     if panels.power is not None:
         _line(panels.power, series, series.power_w, line or {"color": _COOL}, width=1.2)
-        if series.power_limit_w is not None:
-            panels.power.axhline(series.power_limit_w, color=_LIMIT, linestyle="--", linewidth=1)
+        top = max([*_known(series.power_w), *_known([series.power_limit_w])], default=1.0)
+        if _known([series.power_limit_w]):
+            panels.power.axhline(
+                series.power_limit_w or 0.0, color=_LIMIT, linestyle="--", linewidth=1.2
+            )
         panels.power.set_ylabel("power, W")
-        panels.power.set_ylim(0, 1.12 * max(_known(series.power_w), default=1.0))
+        panels.power.set_ylim(0, max(0.1, 1.12 * top))
+    for axes, (low, high) in seen.items():
+        now_low, now_high = axes.get_ylim()
+        axes.set_ylim(min(low, now_low), max(high, now_high))
     for axes in panels:
         if axes is not None:
             _blind(axes, series)
@@ -302,5 +310,6 @@ def _finite(column: Column) -> list[float]:
 
 
 def _plain(text: str) -> str:
-    """A text in which nothing is a formula to matplotlib."""
-    return one_line(text).replace("$", r"\$")
+    """A text with nothing in it that matplotlib reads as more, of letters that its font has."""
+    shown = one_line(text)[:_LONGEST_NAME].encode("latin-1", "replace").decode("latin-1")
+    return (" " if shown.startswith("_") else "") + shown.replace("$", r"\$")

@@ -196,7 +196,7 @@ def test_far_off_zones_do_not_make_the_rest_flat(tmp_path: Path) -> None:
 odd_names = st.sampled_from(["$x^", "_hidden", "a\nb", "\x00", "\ud800", "%s", "€", "x" * 300])
 
 
-@with_settings(max_examples=15)
+@with_settings(max_examples=8)
 @given(
     board=st.lists(
         st.one_of(

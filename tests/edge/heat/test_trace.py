@@ -6,7 +6,6 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from tests.edge.heat.traces import (
     SETTINGS,
     S,
     anything,
+    fill,
     names,
     numbers,
     seconds_of,
@@ -247,15 +247,6 @@ def test_the_daemon_s_trace_is_whole_and_leaves_nothing_behind(tmp_path: Path) -
     assert [*map(exactly, read(path))] == [exactly(row) for _, row, _ in run]
     assert sections(path) == 2
     assert replay(read_trace(path)).differs is None
-
-
-def fill(disk: Path) -> Path:
-    """Takes all that is left of a disk."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
-    return filler
 
 
 def test_a_full_disk_is_told_once_and_tried_again_after_a_minute(small_disk: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +74,15 @@ def written(path: Path, *runs: Iterable[Second], keep_mb: float = 100.0) -> Path
             for second in run:
                 file.add(*second)
     return path
+
+
+def fill(disk: Path) -> Path:
+    """Takes all that is left of a disk."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return filler
 
 
 names = st.text(max_size=8)
