@@ -1,10 +1,14 @@
 #!/bin/sh
 # Installs what some tests need beyond Python: GStreamer with its RTSP server, through Debian's own
-# Python, and FUSE for trees that stand for a board's sensors. Where that cannot be done, those tests skip and say why.
+# Python, and FUSE for trees that stand for a board's sensors. Where that cannot be done, those
+# tests skip and say why.
 set -eu
+fuse=libfuse2
+# Ubuntu 24.04 renamed it.
+apt-cache show libfuse2t64 >/dev/null 2>&1 && fuse=libfuse2t64
 packages="python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-    gstreamer1.0-plugins-ugly gcc libc6-dev libfuse2"
+    gstreamer1.0-plugins-ugly gcc libc6-dev $fuse"
 
 command -v dpkg-query >/dev/null || exit 0
 missing=""

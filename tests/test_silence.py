@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.edge.heat.traces import seconds_of, warming, written
 from tests.engines.tools import NATIVE, compile_library
 
 CAMERA = """
@@ -49,8 +50,8 @@ def run(watch: Path, place: Path, *command: str) -> list[str]:
     )
     assert done.returncode == 0, done.stderr
     left = [str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file()]
-    # GStreamer's list of the plugins on this machine, which names nobody.
-    left = [name for name in left if not name.startswith("gstreamer-1.0/")]
+    # Lists of the plugins and of the fonts on this machine, which name nobody.
+    left = [name for name in left if not name.startswith(("gstreamer-1.0/", "matplotlib/"))]
     return left + (noted.read_text().splitlines() if noted.exists() else [])
 
 
@@ -80,6 +81,9 @@ def test_the_watch_sees_a_call(watch: Path, tmp_path: Path, call: str, noted: st
         "check --config {camera}",
         "run --config {camera}",
         "selftest -o {place}/report.json --seconds 0.1 --backend onnx",
+        "power",
+        "thermal replay {trace}",
+        "thermal plot {trace} -o {place}/heat.png",
     ],
     ids=lambda words: words.split()[0],
 )
@@ -103,6 +107,7 @@ def test_a_command_is_silent(
         "video": sample_path("carphone"),
         "place": tmp_path,
         "pictures": pictures,
+        "trace": written(tmp_path / "heat.csv", seconds_of(warming(5))),
     }
     command = [word.format(**places) for word in words.split()]
     assert run(watch, tmp_path, "-m", "faceguard.edge.cli", *command) == []

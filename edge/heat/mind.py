@@ -46,7 +46,7 @@ class Mind:
 def to_plain(mind: Mind) -> dict[str, object]:
     """A mind as plain values for JSON, which keeps them bit by bit."""
     return {
-        "settings": asdict(mind.settings),
+        "settings": settings_to_plain(mind.settings),
         "rungs": [[rung.share, rung.every, rung.upscale, rung.load] for rung in mind.rungs],
         "state": governor_state.to_plain(mind.state),
         "memory": trust_memory.to_plain(mind.memory),
@@ -62,13 +62,12 @@ def from_plain(plain: dict[str, object]) -> Mind:
     Raises:
         ValueError: It is none, or of another version.
     """
+    settings, rungs = told_of(plain)
+    if settings_to_plain(settings) != plain["settings"]:
+        raise ValueError("has other settings than this version")
     try:
-        mind = Mind(
-            _settings(plain["settings"]),
-            _rungs(plain["rungs"]),
-            governor_state.from_plain(plain["state"]),
-            trust_memory.from_plain(plain["memory"]),
-        )
+        state = governor_state.from_plain(plain["state"])
+        mind = Mind(settings, rungs, state, trust_memory.from_plain(plain["memory"]))
     except (OverflowError, RecursionError):
         raise ValueError("holds numbers that were never written") from None
     if not 0 <= mind.state.level < len(mind.rungs):
@@ -76,20 +75,35 @@ def from_plain(plain: dict[str, object]) -> Mind:
     return mind
 
 
-def _settings(plain: object) -> GovernorSettings:
-    if not isinstance(plain, dict) or set(plain) != {of.name for of in fields(GovernorSettings)}:
-        raise ValueError("has other settings than this version")
-    told = {
-        **plain,
-        "without_sensors": WithoutSensors(plain["without_sensors"]),
-        "most_every": _whole(plain["most_every"]),
-    }
-    for name, value in told.items():
-        if name not in ("without_sensors", "most_every", "power_limit_w") or (
-            name == "power_limit_w" and value is not None
-        ):
+def told_of(plain: dict[str, object]) -> tuple[GovernorSettings, tuple[Rung, ...]]:
+    """Settings and ladder alone, which change less from version to version than what is remembered.
+
+    Settings that this version does not know are left out, and those that are missing have their
+    defaults.
+
+    Args:
+        plain: Holds at least `KEYS`.
+
+    Raises:
+        ValueError: They are none.
+    """
+    told = plain["settings"]
+    if not isinstance(told, dict):
+        raise ValueError("has no settings")
+    known = {of.name: told[of.name] for of in fields(GovernorSettings) if of.name in told}
+    for name, value in known.items():
+        if name == "without_sensors":
+            known[name] = WithoutSensors(value)
+        elif name == "most_every":
+            _whole(value)
+        elif name != "power_limit_w" or value is not None:
             _float(value)
-    return GovernorSettings(**told)
+    return GovernorSettings(**known), _rungs(plain["rungs"])
+
+
+def settings_to_plain(settings: GovernorSettings) -> dict[str, object]:
+    """Settings as plain values for JSON."""
+    return {**asdict(settings), "without_sensors": settings.without_sensors.value}
 
 
 def _rungs(plain: object) -> tuple[Rung, ...]:

@@ -134,7 +134,7 @@ def draw(series: Series, panels: Panels, *, colour: str = COLOUR, label: str | N
         panels.level.set_ylabel("level")
         panels.level.set_ylim(0, max(3.0, 1.12 * max(_known(series.level), default=0.0)))
         panels.level.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
-    if panels.power is not None:
+    if panels.power is not None and series.power_w:
         _line(panels.power, series, series.power_w, line or {"color": _COOL}, width=1.2)
         top = max([*_known(series.power_w), *_known([series.power_limit_w])], default=1.0)
         if _known([series.power_limit_w]):
@@ -143,9 +143,9 @@ def draw(series: Series, panels: Panels, *, colour: str = COLOUR, label: str | N
             )
         panels.power.set_ylabel("power, W")
         panels.power.set_ylim(0, max(0.1, 1.12 * top))
-    for axes, (low, high) in seen.items():
-        now_low, now_high = axes.get_ylim()
-        axes.set_ylim(min(low, now_low), max(high, now_high))
+    for shared, (low, high) in seen.items():
+        now_low, now_high = shared.get_ylim()
+        shared.set_ylim(min(low, now_low), max(high, now_high))
     for axes in panels:
         if axes is not None:
             _blind(axes, series)

@@ -122,7 +122,8 @@ def replay(entries: Iterable[Entry]) -> Replayed:
         entries: From `read_trace`.
 
     Raises:
-        InputError: The trace cannot be read, or is damaged.
+        InputError: The trace cannot be read, is damaged, or is of a version of faceguard whose
+            governor remembers other things.
     """
     rows, sections = 0, 0
     versions: dict[str, None] = {}
@@ -130,7 +131,7 @@ def replay(entries: Iterable[Entry]) -> Replayed:
     for entry in entries:
         rows += 1
         if mind is None or entry.section is not section:
-            section, mind = entry.section, entry.section.mind
+            section, mind = entry.section, _first(entry)
             sections += 1
             versions[section.version] = None
         mind, now = _again(entry, mind, entry.row.load)
@@ -170,7 +171,7 @@ def try_out(
             mind, level = begin(settings, rungs, entry.row.at_ns), 0
         mind, now = _again(entry, mind, rungs[level].load)
         level = now.budget.level
-        recorded.add(entry.row, entry.section.mind.rungs, passed_s)
+        recorded.add(entry.row, entry.section.rungs, passed_s)
         tried.add(now, rungs, passed_s)
     return recorded.summary(), tried.summary()
 
@@ -190,6 +191,16 @@ def passages(entries: Iterable[Entry]) -> Iterator[tuple[Entry, float | None]]:
         passed_ns = 0 if before_ns is None else entry.row.at_ns - before_ns
         yield entry, passed_ns / _S if 0 < passed_ns <= _GAP_NS else None
         before_ns = entry.row.at_ns
+
+
+def _first(entry: Entry) -> Mind:
+    if entry.section.mind is None:
+        raise InputError(
+            f"{entry.place}: what the governor remembered here is not as this version has it; "
+            f"replay it with faceguard {entry.section.version}, which wrote it; plot and "
+            "replay --config work with this one"
+        )
+    return entry.section.mind
 
 
 def _again(entry: Entry, mind: Mind, load: float) -> tuple[Mind, Row]:

@@ -87,7 +87,7 @@ def series_of(entries: Iterable[Entry], title: str) -> Series:
         seconds.append(moment.seconds)
         table.append(_cells(moment, zones, knows_rate=knows_rate))
     temperature, limit, emergency, level, rate, power, *read = zip(*table, strict=True)
-    limits_w = [moment.entry.section.mind.settings.power_limit_w for moment in moments]
+    limits_w = [moment.entry.section.settings.power_limit_w for moment in moments]
     return Series(
         title=f"{title}, from {began} UTC" if began else title,
         seconds=seconds,
@@ -158,12 +158,12 @@ def _gap_s(before: Row, now: Row) -> float:
 
 
 def _cells(moment: _Moment, zones: Iterable[str], *, knows_rate: bool) -> list[float | None]:
-    row, mind = moment.entry.row, moment.entry.section.mind
+    row, section = moment.entry.row, moment.entry.section
     reading, budget, read = row.reading, row.budget, row.survey.zones
-    limit_c = mind.settings.limit_c if reading.limit_c is None else reading.limit_c
+    limit_c = section.settings.limit_c if reading.limit_c is None else reading.limit_c
     rate: float | None
     if not knows_rate:
-        rate = mind.rungs[budget.level].share * 100
+        rate = section.rungs[budget.level].share * 100
     elif budget.paused:
         rate = 0.0
     else:
@@ -172,7 +172,7 @@ def _cells(moment: _Moment, zones: Iterable[str], *, knows_rate: bool) -> list[f
     return [
         reading.temperature_c,
         limit_c,
-        limit_c + mind.settings.emergency_c,
+        limit_c + section.settings.emergency_c,
         budget.level,
         rate,
         reading.power_w,

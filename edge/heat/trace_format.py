@@ -14,8 +14,10 @@ from importlib.metadata import version
 from faceguard.edge.budget import Budget
 from faceguard.edge.heat import mind as minds
 from faceguard.edge.heat.governor import Outlook
+from faceguard.edge.heat.ladder import Rung
 from faceguard.edge.heat.mind import Mind
 from faceguard.edge.heat.reading import Reading, Survey, Zone
+from faceguard.edge.heat.settings import GovernorSettings
 from faceguard.edge.heat.trace_cells import (
     Cells,
     escaped,
@@ -100,29 +102,23 @@ class Section:
     """What holds for the rows that follow.
 
     Attributes:
-        mind: Before the first of them.
+        settings: Limits and times.
+        rungs: The levels.
+        mind: Before the first of them; None where another version of faceguard wrote it, which
+            remembers other things.
         zones: Names of the zones, in the order of their columns.
         rails: Names of the rails, likewise.
         version: Of the faceguard that wrote it.
         wall_s: When it began, seconds since 1970; None where the clock showed no time.
     """
 
-    mind: Mind
+    settings: GovernorSettings
+    rungs: tuple[Rung, ...]
+    mind: Mind | None
     zones: tuple[str, ...]
     rails: tuple[str, ...]
     version: str
     wall_s: float | None
-
-    def head(self) -> str:
-        """The line that begins it, and the row of names."""
-        told = {
-            "version": self.version,
-            "wall": wall(self.wall_s) or None,
-            "zones": self.zones,
-            "rails": self.rails,
-            **minds.to_plain(self.mind),
-        }
-        return f"{MARK}{FORMAT} {json.dumps(told)}\n{self.names()}"
 
     def names(self) -> str:
         """The row of names."""
@@ -186,7 +182,7 @@ class Section:
         )
         outlook = Outlook(cells.maybe(), cells.maybe())
         cells.end()
-        if not 0 <= budget.level < len(self.mind.rungs):
+        if not 0 <= budget.level < len(self.rungs):
             raise ValueError("has a level that is not on its ladder")
         return Row(at_ns, wall_s, survey, load, rate, reading, budget, outlook)
 
@@ -215,10 +211,11 @@ class Sections:
             or not before.follows(self._after)
             or (section.zones, section.rails) != (zones, rails)
         ):
-            section = Section(before, zones, rails, version("faceguard-edge"), row.wall_s)
-            head = section.head()
+            own = version("faceguard-edge")
+            section = Section(before.settings, before.rungs, before, zones, rails, own, row.wall_s)
+            head = _head(section, before)
         # Whoever reads the section goes on with its settings and its ladder.
-        self._after = replace(after, settings=section.mind.settings, rungs=section.mind.rungs)
+        self._after = replace(after, settings=section.settings, rungs=section.rungs)
         self._section = section
         return head + section.line(row)
 
@@ -244,20 +241,29 @@ def section_of(line: str) -> Section:
         raise ValueError("begins a section that lacks something, or has something unknown in it")
     written_by = "".join(c for c in str(plain["version"])[:_LONGEST_VERSION] if c.isprintable())
     try:
+        settings, rungs = minds.told_of(plain)
+    except ValueError:
+        raise ValueError("begins a section with settings or levels that are none") from None
+    mind: Mind | None
+    try:
         mind = minds.from_plain(plain)
     except ValueError:
-        raise ValueError(
-            f"begins a section that faceguard {written_by} wrote, and not this version, or that "
-            "was changed since"
-        ) from None
-    at = plain["wall"]
-    return Section(
-        mind,
-        _columns(plain["zones"]),
-        _columns(plain["rails"]),
-        written_by,
-        None if at is None else wall_of(at if isinstance(at, str) else ""),
-    )
+        mind = None
+    at, zones, rails = plain["wall"], _columns(plain["zones"]), _columns(plain["rails"])
+    wall_s = None if at is None else wall_of(at if isinstance(at, str) else "")
+    return Section(settings, rungs, mind, zones, rails, written_by, wall_s)
+
+
+def _head(section: Section, mind: Mind) -> str:
+    """The line that begins a section, and the row of names."""
+    told = {
+        "version": section.version,
+        "wall": wall(section.wall_s) or None,
+        "zones": section.zones,
+        "rails": section.rails,
+        **minds.to_plain(mind),
+    }
+    return f"{MARK}{FORMAT} {json.dumps(told)}\n{section.names()}"
 
 
 def _columns(plain: object) -> tuple[str, ...]:

@@ -149,7 +149,7 @@ def test_it_records_what_a_configuration_would_do(root: Path, tmp_path: Path) ->
     path, wanted = tmp_path / "b.csv", config(tmp_path, limit_c=42, emergency_c=3)
     record(root, "-o", str(path), "--seconds", "1", "-q", "--config", wanted)
     (entry,) = read_trace(path)
-    assert entry.section.mind.settings.limit_c == 42
+    assert entry.section.settings.limit_c == 42
     assert entry.row.budget.paused  # the board has 48.5 C
     assert entry.row.rate == 12
 

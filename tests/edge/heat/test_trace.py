@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from faceguard.edge.budget import Budget
 from faceguard.edge.heat.governor import Outlook
 from faceguard.edge.heat.reading import Reading, Sensed, Survey, Zone
-from faceguard.edge.heat.replay import replay
+from faceguard.edge.heat.replay import replay, try_out
 from faceguard.edge.heat.series import series_of
 from faceguard.edge.heat.trace import Trace
 from faceguard.edge.heat.trace_file import Entry, TraceFile, read_trace
@@ -338,34 +339,57 @@ def test_what_is_no_trace_is_refused(tmp_path: Path, damage: str) -> None:
     assert "\n" not in str(told.value)
 
 
-HEADS = {
+HEADS: dict[str, Callable[[dict[str, Any]], object]] = {
     "without a state": lambda told: told.pop("state"),
-    "a state of another version": lambda told: told["state"].update(more=1),
-    "settings of another version": lambda told: told["settings"].pop("hold_s"),
+    "something more": lambda told: told.update(more=1),
+    "no settings": lambda told: told.update(settings=None),
     "settings that are none": lambda told: told["settings"].update(limit_c="warm"),
     "sensors or not": lambda told: told["settings"].update(without_sensors="maybe"),
     "no ladder": lambda told: told.update(rungs=[]),
     "a broken rung": lambda told: told["rungs"].append([1]),
-    "a level too low": lambda told: told["state"].update(level=1000),
-    "a level below 0": lambda told: told["state"].update(level=-1),
-    "a memory that is none": lambda told: told.update(memory=7),
     "columns twice": lambda told: told.update(zones=["cpu-thermal", "cpu-thermal"]),
     "columns without names": lambda told: told.update(rails=[1]),
     "other columns": lambda told: told.update(zones=["cpu-thermal"]),
     "no time": lambda told: told.update(wall="yesterday"),
     "no day": lambda told: told.update(wall="2030-02-31T00:00:00.000Z"),
 }
+OTHER_MINDS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a state of another version": lambda told: told["state"].update(more=1),
+    "fewer settings": lambda told: told["settings"].pop("hold_s"),
+    "more settings": lambda told: told["settings"].update(more=1),
+    "a level too low": lambda told: told["state"].update(level=1000),
+    "a level below 0": lambda told: told["state"].update(level=-1),
+    "a memory that is none": lambda told: told.update(memory=7),
+}
 
 
-@pytest.mark.parametrize("change", HEADS)
-def test_a_section_that_was_changed_is_refused(tmp_path: Path, change: str) -> None:
-    path = written(tmp_path / "a.csv", seconds_of(warming(2)))
+def change(path: Path, how: Callable[[dict[str, Any]], object]) -> None:
+    """Changes what the first section begins with."""
     head, rest = path.read_text().split("\n", 1)
     told = json.loads(head.removeprefix(f"{MARK}1 "))
-    HEADS[change](told)
+    how(told)
     path.write_text(f"{MARK}1 {json.dumps(told)}\n{rest}")
+
+
+@pytest.mark.parametrize("how", HEADS)
+def test_a_section_that_was_changed_is_refused(tmp_path: Path, how: str) -> None:
+    path = written(tmp_path / "a.csv", seconds_of(warming(2)))
+    change(path, HEADS[how])
     with pytest.raises(InputError, match=r"a\.csv:[12]: "):
         read(path)
+
+
+@pytest.mark.parametrize("how", OTHER_MINDS)
+def test_a_section_of_another_governor_can_be_drawn_and_not_replayed(
+    tmp_path: Path, how: str
+) -> None:
+    path = written(tmp_path / "a.csv", seconds_of(warming(20)))
+    change(path, OTHER_MINDS[how])
+    assert len(series_of(read_trace(path), "old").seconds) == 20
+    recorded, _ = try_out(read_trace(path), SETTINGS, RUNGS)
+    assert recorded.rows == 20
+    with pytest.raises(InputError, match=r"a\.csv:3: what the governor remembered .* which wrote"):
+        replay(read_trace(path))
 
 
 CELLS = {

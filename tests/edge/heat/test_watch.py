@@ -30,7 +30,7 @@ from faceguard.edge.service.quiet import Quiet
 
 S = 1_000_000_000
 # Few levels, so that a test need not take many seconds of its clock: 1, .5, .25, .2, pause.
-QUICK = GovernorSettings(step=0.5, blind_after_s=3, hold_s=20)
+QUICK = GovernorSettings(least_share=0.2, step=0.5, blind_after_s=3, hold_s=20)
 RATE = 30.0
 
 
