@@ -104,7 +104,7 @@ class Governor:
         if state.seen_ns is None or now_ns > state.seen_ns:
             felt = self._feel(state, reading, now_ns)
             level, reason = self._decide(felt, reading, now_ns)
-            state = self._moved(felt, level, reason, now_ns)
+            state = self._moved(felt, level, reason, reading, now_ns)
         return state, self.budget(state, rate)
 
     def budget(self, state: State, rate: float | None = None) -> Budget:
@@ -235,7 +235,7 @@ class Governor:
             return min(level + 1, last), why
         if excess_c is None:
             return self._blind(state, reading, now_ns)
-        if level and self._may_rise(state, now_ns):
+        if level and reading.throttled is None and self._may_rise(state, now_ns):
             return level - 1, f"cooler: {_zone(reading)}" if level > 1 else COOL
         return level, state.reason if level else COOL
 
@@ -267,6 +267,9 @@ class Governor:
         if excess_c < min(0.0, state.quick.first_c):
             # It falls already, and the filters have not seen it yet.
             return False
+        if state.quick.first_c > _LOUD_C and excess_c >= state.quick.first_c:
+            # Over it and rising, whatever the model credits the last steps with.
+            return True
         if state.level == self.lowest:
             return self._in_seconds(state, state.quick, _PAUSE_AHEAD_S, rung) > _PAUSE_ABOVE_C
         soon_c = self._in_seconds(state, state.quick, _AHEAD_S, rung)
@@ -314,6 +317,8 @@ class Governor:
         leap = max(0.0, higher.load - self.rungs[state.level].load - _SMALL_LOAD)
         if self._in_seconds(state, quick, _UP_AHEAD_S, higher) > 0 or quick.now_c > -_LEAP_C * leap:
             return False
+        if is_held and state.is_firm:
+            return False
         if is_held:
             is_rested = rested_s >= _UP_GAP_S and quick.now_c <= -_SURELY_BELOW_C
             # The model knows least of a large step, so it is not asked twice.
@@ -343,7 +348,7 @@ class Governor:
         """What a rung will draw: what is drawn now, and what the change of load adds."""
         return trend.first_c + state.draw.full_w * (rung.load - trend.load)
 
-    def _moved(self, state: State, level: int, reason: str, now_ns: int) -> State:
+    def _moved(self, state: State, level: int, reason: str, reading: Reading, now_ns: int) -> State:
         """The state at the next level, with the times that follow from the change."""
         # Learned from after deciding, so that what decides rises with the reading.
         heat = state.heat
@@ -364,6 +369,8 @@ class Governor:
                 up_after_ns=max(state.up_after_ns, now_ns + wait_ns),
             )
         mistakes = _mistakes(state, now_ns)
+        # Where no rung holds, a longer pause would be no better.
+        hold = 1 if self.rungs[level].is_paused else 2**mistakes
         return replace(
             state,
             level=level,
@@ -371,7 +378,8 @@ class Governor:
             changed_ns=now_ns,
             # Counted once, however many rungs go now.
             up_ns=None,
-            up_after_ns=now_ns + int(self.settings.hold_s * 2**mistakes * _S),
+            up_after_ns=now_ns + int(self.settings.hold_s * hold * _S),
+            is_firm=reading.throttled is not None,
             mistakes=mistakes,
         )
 

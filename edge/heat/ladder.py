@@ -61,7 +61,8 @@ def ladder(
     keep = not upscales
     wanted = [rung(1.0, every, upscale=False)] if upscales else []
     share = settings.step
-    while share > settings.least_share:
+    # None that lies within half a step of the least: it would be worth nothing.
+    while share * (1 + settings.step) / 2 > settings.least_share:
         wanted.append(rung(round(share, _SHARE_DIGITS), every, upscale=keep))
         share *= settings.step
     wanted.append(rung(settings.least_share, every, upscale=keep))

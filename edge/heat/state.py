@@ -22,6 +22,7 @@ class State:
         seen_ns: When the last step was.
         changed_ns: When the level changed last.
         up_after_ns: No step up before then, unless it became much cooler.
+        is_firm: Whether that holds however cool it is, since it was not for heat that a rung went.
         up_ns: When the last step up was; None before any.
         mistakes: How many steps up in a row had to be taken back soon.
         cool_since_ns: Since when it has been well below the limit; None while it is not.
@@ -40,6 +41,7 @@ class State:
     seen_ns: int | None = None
     changed_ns: int = 0
     up_after_ns: int = 0
+    is_firm: bool = False
     up_ns: int | None = None
     mistakes: int = 0
     cool_since_ns: int | None = None
@@ -93,7 +95,7 @@ def _value(hint: Any, value: object) -> Any:  # noqa: ANN401 - whatever the fiel
             return _tuple(get_args(option), value)
         if option is float and isinstance(value, (int, float)) and not isinstance(value, bool):
             return float(value)
-        if option in (int, str) and type(value) is option:
+        if option in (bool, int, str) and type(value) is option:
             return value
     raise ValueError(f"no state of the governor: {value!r} is no {hint}")
 

@@ -66,6 +66,9 @@ def test_hardware_that_throttles_takes_a_rung_every_five_seconds() -> None:
     assert state.level == 3
     assert state.reason == "throttled: over-current"
     assert after(of, [throttled] * 1000, state).level == of.lowest
+    # However cool it is, what was too much is not tried again at once.
+    assert after(of, [felt(50)] * 200, state).level == 3
+    assert after(of, [felt(50)] * 300, state).level < 3
 
 
 def test_power_over_its_limit() -> None:

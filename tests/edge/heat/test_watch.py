@@ -30,7 +30,7 @@ from faceguard.edge.service.quiet import Quiet
 
 S = 1_000_000_000
 # Few levels, so that a test need not take many seconds of its clock: 1, .5, .25, .2, pause.
-QUICK = GovernorSettings(least_share=0.2, step=0.5, blind_after_s=3, hold_s=20)
+QUICK = GovernorSettings(least_share=0.125, step=0.5, blind_after_s=3, hold_s=20)
 RATE = 30.0
 
 
@@ -174,7 +174,7 @@ def test_a_governor_that_fails_runs_at_the_lowest_level(
         with caplog.at_level(logging.ERROR):
             felt = board.tick()
         assert (felt.budget.level, felt.budget.paused) == (board.lowest, False)
-        assert felt.budget.frames_per_s == pytest.approx(0.2 * RATE)
+        assert felt.budget.frames_per_s == pytest.approx(0.125 * RATE)
         assert "governor failed" in felt.budget.reason
         assert board.tick().budget.level == board.lowest
     assert any("no such number" in record.getMessage() for record in caplog.records)
@@ -194,7 +194,7 @@ def test_while_nobody_looks_it_runs_at_the_lowest_level() -> None:
     board.now_ns += S
     budget = board.watch.budget
     assert (budget.level, budget.reason) == (board.lowest, "blind: nobody looked for 6 s")
-    assert budget.frames_per_s == pytest.approx(0.2 * RATE)
+    assert budget.frames_per_s == pytest.approx(0.125 * RATE)
     assert not budget.paused
     assert board.watch.felt.reading.temperature_c is None
     assert board.tick().budget.level == 0
@@ -210,7 +210,7 @@ def test_nobody_ever_looked() -> None:
     board.now_ns += 6 * S
     assert board.watch.budget.level == board.lowest
     # Of no camera that is known.
-    assert board.watch.budget.frames_per_s == pytest.approx(0.2 * 30)
+    assert board.watch.budget.frames_per_s == pytest.approx(0.125 * 30)
 
 
 @pytest.mark.parametrize("what", WithoutSensors)
