@@ -89,3 +89,10 @@ class Reading:
         if self.temperature_c is None or self.limit_c is None:
             return None
         return self.temperature_c - self.limit_c
+
+    @property
+    def words(self) -> str:
+        """The zone, its temperature and its limit, for people."""
+        if self.temperature_c is None:
+            return "no temperature"
+        return f"{self.zone} at {self.temperature_c:.1f} of {self.limit_c:g} C"

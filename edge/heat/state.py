@@ -54,6 +54,18 @@ class State:
     steady_power: Trend | None = None
     draw: PowerModel = field(default_factory=PowerModel)
 
+    def in_seconds(self, trend: Trend, seconds: float, load: float) -> float:
+        """Where the excess will be after some seconds under a load, degrees above the limit."""
+        return trend.in_seconds(seconds, load, self.heat.rise_c_per_s, self.heat.cooling_per_s)
+
+    def settles_c(self, trend: Trend, load: float) -> float:
+        """Where the excess will end up under a load, degrees above the limit."""
+        return trend.settles(load, self.heat.rise_c_per_s, self.heat.cooling_per_s)
+
+    def draws_w(self, trend: Trend, load: float) -> float:
+        """What a load will draw: what is drawn now, and what the change of load adds."""
+        return trend.first_c + self.draw.full_w * (load - trend.load)
+
 
 def to_plain(state: State) -> dict[str, Any]:
     """A state as plain values for JSON."""
