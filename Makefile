@@ -44,6 +44,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.redetected --quick
 	$(BIN)/python -m benchmarks.redact --quick
 	$(BIN)/python -m benchmarks.daemon --quick
+	$(BIN)/python -m benchmarks.thermal --quick
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
