@@ -23,7 +23,7 @@ from faceguard.edge.heat.rising import may_draw_more, may_rise
 from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
 from faceguard.edge.heat.state import State
 
-COOL = "cool"
+COOL = "within its limits"
 _S = 1_000_000_000
 _USUAL_RATE = 30.0
 # A step up that has to be taken back so soon was a mistake: the hold doubles, so often at most.
@@ -119,7 +119,8 @@ class Governor:
         if state.steady is None or reading.limit_c is None or since_ns is None or seen_ns is None:
             return Outlook()
         cooling = state.heat.cooling_per_s
-        if seen_ns - since_ns < _SETTLED_S * _S:
+        # After a change of load a while must pass, too, before a guess is worth showing.
+        if seen_ns - max(since_ns, state.changed_ns) < _SETTLED_S * _S:
             return Outlook(None, 1 / cooling)
         settles_c = state.settles_c(state.steady, self.rungs[state.level].load)
         return Outlook(reading.limit_c + settles_c, 1 / cooling)
@@ -139,6 +140,7 @@ class Governor:
         return replace(
             state,
             level=level,
+            reason=f"{state.reason}, before the settings changed" if level else COOL,
             # The limit may have moved, and the excess with it.
             up_after_ns=(state.seen_ns or state.changed_ns) + int(_ADOPTED_S * _S),
             mistakes=0,

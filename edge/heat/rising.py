@@ -13,6 +13,8 @@ _UP_AHEAD_S, _SETTLES_BELOW_C = 60.0, 0.2
 _LEAP_C, _SMALL_LOAD = 15.0, 0.1
 # Up at once: it is below the limit and settles far below it, since something has changed.
 _MUCH_BELOW_C, _FAR_BELOW_C, _SURELY_BELOW_C, _UP_GAP_S = 1.5, 5.0, 1.0, 10.0
+# And without waiting for what each step is worth: it is and settles very far below.
+_COLD_BELOW_C, _COLD_GAP_S = 12.0, 2.0
 # Up to try it out: it has been well below for the hold, or for as many holds as the model predicts
 # so many degrees too much.
 _DOUBT_C = 1.0
@@ -53,7 +55,9 @@ def may_rise(
     if is_held and state.is_firm:
         return False
     if is_held:
-        is_rested = rested_s >= _UP_GAP_S and quick.now_c <= -_SURELY_BELOW_C
+        is_cold = max(quick.now_c, settles_c) <= -_COLD_BELOW_C
+        gap_s = _COLD_GAP_S if is_cold else _UP_GAP_S
+        is_rested = rested_s >= gap_s and quick.now_c <= -_SURELY_BELOW_C
         # The model knows least of a large step, so it is not asked twice.
         return is_much_cooler and is_rested and (is_sure or not leap)
     if settles_c <= -_SETTLES_BELOW_C:
