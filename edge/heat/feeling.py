@@ -10,10 +10,10 @@ from faceguard.edge.heat.trend import Trend
 
 COOL_BELOW_C = 0.5
 """So far below the limit counts as well below it."""
+MOST_LEAP_C = 5.0
+"""A glitch must not fill the filters: so much may one sample lie above what they hold."""
 _S = 1_000_000_000
 _QUICK_S, _STEADY_S, _POWER_S, _STEADY_POWER_S = (5.0, 20.0), (30.0, 90.0), (2.0, 6.0), (10.0, 30.0)
-# A glitch must not fill the filters: so much may one sample differ from what they hold.
-_MOST_LEAP_C = 5.0
 # After such a gap the filters begin anew.
 _GAP_S = 30.0
 
@@ -56,10 +56,10 @@ def feel(state: State, reading: Reading, load: float, now_ns: int, *, heeds_powe
         steady = Trend.at(*_STEADY_S, excess_c, load)
         felt_ns = now_ns
     else:
-        heard_c = min(excess_c, quick.first_c + _MOST_LEAP_C)
+        heard_c = min(excess_c, quick.first + MOST_LEAP_C)
         quick, steady = (trend.add(heard_c, load, passed_s) for trend in (quick, steady))
     cool_since_ns: int | None = None
-    if quick.now_c <= -COOL_BELOW_C:
+    if quick.now <= -COOL_BELOW_C:
         cool_since_ns = now_ns if state.cool_since_ns is None else state.cool_since_ns
     return replace(
         state,
@@ -83,5 +83,5 @@ def _feel_power(
         steady = Trend.at(*_STEADY_POWER_S, power_w, load)
     else:
         power, steady = (trend.add(power_w, load, passed_s) for trend in (power, steady))
-    draw = state.draw.add(power.first_c, power.load, now_ns)
+    draw = state.draw.add(power.first, power.load, now_ns)
     return replace(state, power=power, steady_power=steady, draw=draw)

@@ -15,19 +15,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from faceguard.edge.budget import Budget
-from faceguard.edge.heat.falling import why_down
-from faceguard.edge.heat.feeling import feel
+from faceguard.edge.heat.falling import Move, falling
+from faceguard.edge.heat.feeling import MOST_LEAP_C, feel
 from faceguard.edge.heat.ladder import Rung
 from faceguard.edge.heat.reading import Reading
-from faceguard.edge.heat.rising import may_draw_more, may_rise
+from faceguard.edge.heat.rising import RESUME_BELOW_C, may_draw_more, may_rise
 from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
 from faceguard.edge.heat.state import State
 
 COOL = "within its limits"
 _S = 1_000_000_000
-_USUAL_RATE = 30.0
 # A step up that has to be taken back so soon was a mistake: the hold doubles, so often at most.
 _MISTAKE_S, _MOST_MISTAKES = 300.0, 2
+# Hot for longer is no glitch.
+_GLITCH_S = 10.0
+# Where nothing limits, rungs come back so fast.
+_UNLIMITED_GAP_S = 2.0
 # Blind in a pause: it has cooled by then as far as it ever will.
 _BLIND_PAUSE_S = 600.0
 # Other settings: the filters begin anew, and have to have felt something.
@@ -87,8 +90,8 @@ class Governor:
         if state.seen_ns is None or now_ns > state.seen_ns:
             load, limit_w = self.rungs[state.level].load, self.settings.power_limit_w
             felt = feel(state, reading, load, now_ns, heeds_power=limit_w is not None)
-            level, reason = self._decide(felt, reading, now_ns)
-            state = self._moved(felt, level, reason, reading, now_ns)
+            move, is_glitch = self._decide(felt, reading, now_ns), _is_glitch(state, reading)
+            state = self._moved(felt, move, now_ns, is_glitch=is_glitch)
         return state, self.budget(state, rate)
 
     def budget(self, state: State, rate: float | None = None) -> Budget:
@@ -98,15 +101,7 @@ class Governor:
             state: Any.
             rate: Frames a second that the camera gives; None while it is not known.
         """
-        rung = self.rungs[state.level]
-        return Budget(
-            level=state.level,
-            frames_per_s=None if rung.share in (0, 1) else rung.share * (rate or _USUAL_RATE),
-            detect_every=rung.every,
-            upscale=rung.upscale,
-            paused=rung.is_paused,
-            reason=state.reason,
-        )
+        return self.rungs[state.level].budget(state.level, rate, state.reason)
 
     def outlook(self, state: State, reading: Reading) -> Outlook:
         """Where the temperature goes, as far as is known.
@@ -144,6 +139,8 @@ class Governor:
             # The limit may have moved, and the excess with it.
             up_after_ns=(state.seen_ns or state.changed_ns) + int(_ADOPTED_S * _S),
             mistakes=0,
+            is_firm=False,
+            back_to=None,
             cool_since_ns=None,
             felt_since_ns=None,
             quick=None,
@@ -153,80 +150,101 @@ class Governor:
             heat=state.heat.interrupted(),
         )
 
-    def _decide(self, state: State, reading: Reading, now_ns: int) -> tuple[int, str]:
+    def _decide(self, state: State, reading: Reading, now_ns: int) -> Move:
         """The next level and why."""
         level, last = state.level, len(self.rungs) - 1
         excess_c = reading.excess_c
         if excess_c is not None and excess_c >= self.settings.emergency_c:
-            return last, f"too hot: {reading.words}"
-        why = why_down(self.settings, self.rungs, state, reading, now_ns)
-        if why is not None:
-            return min(level + 1, last), why
+            return Move(last, f"too hot: {reading.words}")
+        fall = falling(self.settings, self.rungs, state, reading, now_ns)
+        if fall is not None:
+            return fall
         if excess_c is None:
             return self._blind(state, reading, now_ns)
-        if (
-            level
-            and reading.throttled is None
-            and may_rise(self.settings, self.rungs, state, now_ns)
-        ):
-            return level - 1, f"cooler: {reading.words}" if level > 1 else COOL
-        return level, state.reason if level else COOL
+        is_throttled = reading.throttled is not None
+        if level and not is_throttled and may_rise(self.settings, self.rungs, state, now_ns):
+            return Move(level - 1, f"cooler: {reading.words}" if level > 1 else COOL)
+        return Move(level, state.reason if level else COOL, is_firm=is_throttled)
 
-    def _blind(self, state: State, reading: Reading, now_ns: int) -> tuple[int, str]:
+    def _blind(self, state: State, reading: Reading, now_ns: int) -> Move:
         """Where to without a temperature: by and by to the lowest rung at which frames come."""
         level, why = state.level, reading.blind or "no reading"
         if not reading.has_sensors and self.settings.without_sensors is WithoutSensors.UNLIMITED:
-            if (
-                state.power is not None
-                and level
-                and not may_draw_more(self.settings, self.rungs, state)
-            ):
-                return level, state.reason
-            return max(0, level - 1), f"{why}, and none is asked for"
+            return self._unlimited(state, reading, now_ns)
         since_ns = now_ns if state.blind_since_ns is None else state.blind_since_ns
         blind_s = (now_ns - since_ns) / _S
         if blind_s < self.settings.blind_after_s:
-            return level, state.reason
+            return Move(level, state.reason)
         if level < self.lowest:
-            return level + 1, f"blind: {why}"
-        if level == self.lowest or min(blind_s, (now_ns - state.changed_ns) / _S) < _BLIND_PAUSE_S:
-            return level, f"blind: {why}" if level == self.lowest else state.reason
-        return self.lowest, f"blind: {why}"
+            return Move(level + 1, f"blind: {why}", is_firm=True)
+        paused_s = (now_ns - state.changed_ns) / _S
+        if level > self.lowest and min(blind_s, paused_s) < _BLIND_PAUSE_S:
+            return Move(level, state.reason)
+        return Move(self.lowest, f"blind: {why}")
 
-    def _moved(self, state: State, level: int, reason: str, reading: Reading, now_ns: int) -> State:
+    def _unlimited(self, state: State, reading: Reading, now_ns: int) -> Move:
+        """Up to all that is configured, but for what went for power or throttling."""
+        level, rested_s = state.level, (now_ns - state.changed_ns) / _S
+        is_held = state.is_firm and now_ns < state.up_after_ns
+        is_throttled = reading.throttled is not None
+        if level and not is_held and not is_throttled and rested_s >= _UNLIMITED_GAP_S:
+            level -= int(may_draw_more(self.settings, self.rungs, state))
+        reason = state.reason if level else "no limit is set for a machine without sensors"
+        return Move(level, reason, is_firm=is_throttled)
+
+    def _moved(self, state: State, move: Move, now_ns: int, *, is_glitch: bool) -> State:
         """The state at the next level, with the times that follow from the change."""
         # Learned from after deciding, so that what decides rises with the reading.
-        heat = state.heat
+        heat, before = state.heat, state.level
         if state.quick is not None and state.blind_since_ns is None:
-            heat = heat.add(state.quick.first_c, state.quick.load, now_ns)
-        state = replace(state, heat=heat)
-        if level == state.level:
-            return replace(state, reason=reason)
-        if level < state.level:
+            heat = heat.add(state.quick.first, state.quick.load, now_ns)
+        state = replace(state, heat=heat, reason=move.reason)
+        hold_ns = int(self.settings.hold_s * _S)
+        if move.level == before:
+            if move.is_firm:
+                state = replace(state, up_after_ns=now_ns + hold_ns, is_firm=True)
+            return self._no_glitch(state, now_ns)
+        state = replace(state, level=move.level, changed_ns=now_ns)
+        if move.level < before:
+            if state.back_to is not None:
+                is_back = move.level <= state.back_to
+                return replace(state, back_to=None if is_back else state.back_to)
             # One more rung at once where that was the reason for this one.
-            wait_ns = int(self.settings.hold_s * _S) if now_ns >= state.up_after_ns else 0
-            return replace(
-                state,
-                level=level,
-                reason=reason,
-                changed_ns=now_ns,
-                up_ns=now_ns,
-                up_after_ns=max(state.up_after_ns, now_ns + wait_ns),
-            )
+            wait_ns = hold_ns if now_ns >= state.up_after_ns else 0
+            up_after_ns = max(state.up_after_ns, now_ns + wait_ns)
+            return replace(state, up_ns=now_ns, up_after_ns=up_after_ns, is_firm=False)
+        if is_glitch:
+            return replace(state, back_to=before)
         mistakes = _mistakes(state, now_ns)
         # Where no rung holds, a longer pause would be no better.
-        hold = 1 if self.rungs[level].is_paused else 2**mistakes
+        holds = 1 if self.rungs[move.level].is_paused else 2**mistakes
         return replace(
             state,
-            level=level,
-            reason=reason,
-            changed_ns=now_ns,
             # Counted once, however many rungs go now.
             up_ns=None,
-            up_after_ns=now_ns + int(self.settings.hold_s * hold * _S),
-            is_firm=reading.throttled is not None,
+            up_after_ns=now_ns + hold_ns * holds,
+            is_firm=move.is_firm,
             mistakes=mistakes,
+            back_to=None,
         )
+
+    def _no_glitch(self, state: State, now_ns: int) -> State:
+        """What was taken for a glitch was none, if it is still hot after some seconds."""
+        quick = state.quick
+        if state.back_to is None or quick is None or not self.rungs[state.level].is_paused:
+            return state
+        is_late = now_ns - state.changed_ns >= _GLITCH_S * _S
+        if not is_late or quick.now <= -RESUME_BELOW_C:
+            return state
+        return replace(state, back_to=None, up_after_ns=now_ns + int(self.settings.hold_s * _S))
+
+
+def _is_glitch(state: State, reading: Reading) -> bool:
+    """Whether a reading leaps away from what was felt, on a board that was not near its limit."""
+    excess_c, quick = reading.excess_c, state.quick
+    if excess_c is None or quick is None:
+        return False
+    return quick.now <= -RESUME_BELOW_C and excess_c > quick.first + MOST_LEAP_C
 
 
 def _mistakes(state: State, now_ns: int) -> int:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-_BLOCK_NS = 10_000_000_000
+from faceguard.edge.heat.fading import BLOCK_NS, faded
+
 _LONGEST_BLOCK_NS = 30_000_000_000
-_FADE = 1 - 10 / 1800
 # Temperatures count in tens of degrees, so that all columns are of about one size.
 _SCALE_C = 10.0
 _PRIOR_RISE_C_PER_S, _PRIOR_COOLING_PER_S = 0.25, 1 / 200
@@ -64,7 +64,7 @@ class HeatModel:
             return replace(self, block=(temperature_c, load, 1), block_ns=now_ns)
         heat, loads, count = self.block
         passed_ns = now_ns - self.block_ns
-        if passed_ns < _BLOCK_NS:
+        if passed_ns < BLOCK_NS:
             return replace(self, block=(heat + temperature_c, loads + load, count + 1))
         fresh = replace(self, block=(temperature_c, load, 1), block_ns=now_ns)
         if passed_ns > _LONGEST_BLOCK_NS:
@@ -97,8 +97,8 @@ class HeatModel:
         # Exact for the means of two neighbouring blocks, as far as they change evenly.
         x = (1.0, (load + was_load) / 2, (temperature_c + was_c) / 2 / _SCALE_C)
         seen = (x[0] * x[0], x[0] * x[1], x[0] * x[2], x[1] * x[1], x[1] * x[2], x[2] * x[2])
-        normal = _faded(self.normal, _PRIOR, seen)
-        side = _faded(self.side, _PRIOR_SIDE, tuple(value * slope for value in x))
+        normal = faded(self.normal, _PRIOR, seen)
+        side = faded(self.side, _PRIOR_SIDE, tuple(value * slope for value in x))
         return replace(self, normal=normal, side=side)
 
     def _solve(self) -> tuple[float, float]:
@@ -109,9 +109,3 @@ class HeatModel:
         t2, t3 = s2 - n12 * s1 / n11, s3 - n13 * s1 / n11
         bottom = m22 * m33 - m23 * m23
         return (t2 * m33 - m23 * t3) / bottom, -(m22 * t3 - m23 * t2) / bottom / _SCALE_C
-
-
-def _faded(
-    now: tuple[float, ...], prior: tuple[float, ...], seen: tuple[float, ...]
-) -> tuple[float, ...]:
-    return tuple(p + _FADE * (n - p) + s for n, p, s in zip(now, prior, seen, strict=True))

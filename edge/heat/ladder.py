@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from faceguard.edge.budget import Budget
 from faceguard.edge.heat.settings import GovernorSettings
 
 # What the parts of the work weigh beside each other. Only their order of size matters, since the
 # governor learns what a level is worth in degrees.
 _FRAMES, _LOOKS, _UPSCALING = 0.6, 0.4, 0.5
 _SHARE_DIGITS = 4
+# Where a share of the frames has to be a rate, and nobody knows the camera's.
+_USUAL_RATE = 30.0
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,25 @@ class Rung:
     def is_paused(self) -> bool:
         """Whether nothing is taken in and nothing goes out."""
         return self.share == 0
+
+    def budget(self, level: int, rate: float | None, reason: str) -> Budget:
+        """What may be spent on this rung.
+
+        Args:
+            level: Its number.
+            rate: Frames a second that the camera gives; None, or what is no rate, for not known.
+            reason: Why it is this rung.
+        """
+        if rate is None or not math.isfinite(rate) or rate <= 0:
+            rate = _USUAL_RATE
+        return Budget(
+            level=level,
+            frames_per_s=None if self.share in (0, 1) else self.share * rate,
+            detect_every=self.every,
+            upscale=self.upscale,
+            paused=self.is_paused,
+            reason=reason,
+        )
 
 
 def ladder(

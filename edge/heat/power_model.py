@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-_BLOCK_NS = 10_000_000_000
-_FADE = 1 - 10 / 1800
+from faceguard.edge.heat.fading import BLOCK_NS, faded
+
 _PRIOR_W = 10.0
 _NOISE_W, _WIDTH_P0_W, _WIDTH_P1_W = 0.5, 50.0, 5.0
 _LEAST_W, _MOST_W = 0.5, 100.0
@@ -38,7 +38,7 @@ class PowerModel:
             load: The load under which it did, seen through the same filter.
             now_ns: Monotonic nanoseconds.
         """
-        if self.block_ns is None or now_ns - self.block_ns < _BLOCK_NS:
+        if self.block_ns is None or now_ns - self.block_ns < BLOCK_NS:
             began_ns = now_ns if self.block_ns is None else self.block_ns
             power, loads, count = self.block
             return replace(
@@ -48,8 +48,8 @@ class PowerModel:
         mean_w, mean = power / count, loads / count
         seen = ((1.0, mean, mean * mean), (mean_w, mean * mean_w))
         return PowerModel(
-            _faded(self.normal, _PRIOR, seen[0]),
-            _faded(self.side, _PRIOR_SIDE, seen[1]),
+            faded(self.normal, _PRIOR, seen[0]),
+            faded(self.side, _PRIOR_SIDE, seen[1]),
             (power_w, load, 1),
             now_ns,
         )
@@ -60,9 +60,3 @@ class PowerModel:
         n11, n12, n22 = self.normal
         s1, s2 = self.side
         return min(_MOST_W, max(_LEAST_W, (s2 - n12 * s1 / n11) / (n22 - n12 * n12 / n11)))
-
-
-def _faded(
-    now: tuple[float, ...], prior: tuple[float, ...], seen: tuple[float, ...]
-) -> tuple[float, ...]:
-    return tuple(p + _FADE * (n - p) + s for n, p, s in zip(now, prior, seen, strict=True))

@@ -19,9 +19,11 @@ _COLD_BELOW_C, _COLD_GAP_S = 12.0, 2.0
 # so many degrees too much.
 _DOUBT_C = 1.0
 # Out of the pause only when it is really cooler.
-_RESUME_BELOW_C, _RESUME_GAP_S = 3.0, 30.0
+RESUME_BELOW_C, _RESUME_GAP_S = 3.0, 30.0
+# After a glitch.
+_GLITCH_PAUSE_S, _GLITCH_GAP_S = 5.0, 1.0
 # Below this part of the limit of power; surely, below that.
-_POWER_REACH, _POWER_SURELY = 0.98, 0.9
+_POWER_REACH, _POWER_SURELY = 0.98, 0.85
 
 
 def may_rise(
@@ -41,23 +43,29 @@ def may_rise(
     higher, is_held = rungs[state.level - 1], now_ns < state.up_after_ns
     if not may_draw_more(settings, rungs, state, surely=is_held):
         return False
+    is_paused, rested_s = rungs[state.level].is_paused, (now_ns - state.changed_ns) / _S
+    if state.back_to is not None:
+        below_c, gap_s = (
+            (RESUME_BELOW_C, _GLITCH_PAUSE_S) if is_paused else (_SURELY_BELOW_C, _GLITCH_GAP_S)
+        )
+        soon_c = state.in_seconds(quick, _UP_AHEAD_S, higher.load)
+        return rested_s >= gap_s and max(quick.now + below_c, soon_c) <= 0
+    if is_held and state.is_firm:
+        return False
     settles_c = state.settles_c(steady, higher.load)
     is_sure = not state.mistakes
     is_much_cooler = settles_c <= -(_MUCH_BELOW_C if is_sure else _FAR_BELOW_C)
-    rested_s = (now_ns - state.changed_ns) / _S
-    if rungs[state.level].is_paused:
-        return quick.now_c <= -_RESUME_BELOW_C and (
+    if is_paused:
+        return quick.now <= -RESUME_BELOW_C and (
             not is_held or (is_much_cooler and rested_s >= _RESUME_GAP_S)
         )
     leap = max(0.0, higher.load - rungs[state.level].load - _SMALL_LOAD)
-    if state.in_seconds(quick, _UP_AHEAD_S, higher.load) > 0 or quick.now_c > -_LEAP_C * leap:
-        return False
-    if is_held and state.is_firm:
+    if state.in_seconds(quick, _UP_AHEAD_S, higher.load) > 0 or quick.now > -_LEAP_C * leap:
         return False
     if is_held:
-        is_cold = max(quick.now_c, settles_c) <= -_COLD_BELOW_C
+        is_cold = max(quick.now, settles_c) <= -_COLD_BELOW_C
         gap_s = _COLD_GAP_S if is_cold else _UP_GAP_S
-        is_rested = rested_s >= gap_s and quick.now_c <= -_SURELY_BELOW_C
+        is_rested = rested_s >= gap_s and quick.now <= -_SURELY_BELOW_C
         # The model knows least of a large step, so it is not asked twice.
         return is_much_cooler and is_rested and (is_sure or not leap)
     if settles_c <= -_SETTLES_BELOW_C:

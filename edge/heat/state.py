@@ -24,6 +24,8 @@ class State:
         up_after_ns: No step up before then, unless it became much cooler.
         is_firm: Whether that holds however cool it is, since it was not for heat that a rung went.
         up_ns: When the last step up was; None before any.
+        back_to: The level from which a glitch led into the pause, and to which it goes back without
+            a hold; None where there was none.
         mistakes: How many steps up in a row had to be taken back soon.
         cool_since_ns: Since when it has been well below the limit; None while it is not.
         blind_since_ns: Since when no temperature is believed; None while one is.
@@ -43,6 +45,7 @@ class State:
     up_after_ns: int = 0
     is_firm: bool = False
     up_ns: int | None = None
+    back_to: int | None = None
     mistakes: int = 0
     cool_since_ns: int | None = None
     blind_since_ns: int | None = None
@@ -64,7 +67,7 @@ class State:
 
     def draws_w(self, trend: Trend, load: float) -> float:
         """What a load will draw: what is drawn now, and what the change of load adds."""
-        return trend.first_c + self.draw.full_w * (load - trend.load)
+        return trend.first + self.draw.full_w * (load - trend.load)
 
 
 def to_plain(state: State) -> dict[str, Any]:

@@ -244,7 +244,7 @@ def test_a_state_comes_back_from_json_and_decides_the_same(
 def test_without_sensors_the_configuration_decides(path: list[tuple[Reading, int]]) -> None:
     none = Reading(blind="no temperature sensor")
     free = governor(GovernorSettings(without_sensors=WithoutSensors.UNLIMITED))
-    state, _ = walked(free, [*path, (none, 60)])
+    state, _ = walked(free, [*path, (none, 900)])
     assert state.level == 0
     slow = governor()
     state, _ = walked(slow, [(none, 60)])
