@@ -17,10 +17,13 @@ class Event:
     Attributes:
         kind: "face-appears", "face-leaves", "covered-whole", "covered-again" (by masks again),
             "camera-up", "camera-down", "camera-slow", "output-failed", "output-works", "level",
-            "reloaded", "reload-refused", "recording-paused", "recording-resumed", "started",
-            "stopping". A "level" tells what may be spent from now on, and why: `from`, `to` (which
-            is `level`, too), `reason`; `zone`, `temperature_c`, `limit_c` of the zone that is
-            nearest to its limit; `power_w`; `frames_per_s` (null: all), `detect_every`.
+            "sensor-lost" (a temperature that was believed is not any more: `zone`, `reason`),
+            "sensor-back", "blind" (no temperature is believed), "seeing", "reloaded",
+            "reload-refused", "recording-paused", "recording-resumed", "started", "stopping". A
+            "level" tells what may be spent from now on, and why: `from`, `to` (which is `level`,
+            too), `reason`; `zone`, `temperature_c`, `limit_c` of the zone that is nearest to its
+            limit; `power_w`; `paused`; `frames_per_s` (null: all, or none in a pause),
+            `detect_every`.
         fields: What there is to say about it; never a picture, an address or a secret.
         at_ns: When, monotonic nanoseconds.
         wall_s: When, seconds since 1970: for people, as far as the clock is right.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from faceguard.edge.config.model import Config
@@ -29,6 +30,8 @@ def check_places(config: Config) -> list[Finding]:
         found.append(_place("snapshots", out.snapshots.folder, _LEAST_FREE_MB, keep_gb))
     if out.events is not None and out.events.path != STDOUT:
         found.append(_event_log(out.events.path, out.events.keep_mb))
+    if config.thermal.trace is not None:
+        found.append(_trace(config.thermal.trace, config))
     found.append(_status(config))
     return found
 
@@ -61,6 +64,41 @@ def _event_log(path: Path, keep_mb: float) -> Finding:
         detail = f"{path}: this user may not write it"
         return Finding("events", State.WARNING, detail, f"sudo chown {_me()} {path}")
     return _place("events", path.parent, 2 * keep_mb, None)
+
+
+def _trace(path: Path, config: Config) -> Finding:
+    """The trace of heat, which writes to a plain file and follows no link."""
+    from faceguard.edge.heat.trace_format import MARK
+
+    events = config.outputs.events
+    wrong = None
+    if events is not None and events.path.resolve() == path.resolve():
+        wrong = "is the file of outputs.events.path"
+    elif path.is_symlink():
+        wrong = "is a link, which is not followed"
+    elif path.is_dir():
+        wrong = "is a folder"
+    elif path.exists() and not path.is_file():
+        wrong = "is no plain file"
+    elif path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=_EFFECTIVE):
+        detail = f"thermal.trace: {path}: this user may not write it"
+        return Finding("trace", State.WARNING, detail, f"sudo chown {_me()} {path}")
+    elif path.exists() and not _begins(path, MARK.encode()):
+        wrong = "something else stands in it, and no trace"
+    if wrong is not None:
+        detail = f"thermal.trace: {path}: {wrong}"
+        return Finding("trace", State.WARNING, detail, "name another file under thermal.trace")
+    found = _place("trace", path.parent, 2 * config.thermal.trace_mb, None)
+    return replace(found, detail=f"thermal.trace: {found.detail}")
+
+
+def _begins(path: Path, mark: bytes) -> bool:
+    """Whether a file begins so, or may yet; what a cut of power left may begin with zeros."""
+    try:
+        with path.open("rb") as file:
+            return mark.startswith(file.read(len(mark)).lstrip(b"\0"))
+    except OSError:
+        return False
 
 
 def _status(config: Config) -> Finding:

@@ -72,7 +72,9 @@ def _add_record(group: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "-c", "--config", type=Path, metavar="FILE", help="limits and times (the defaults)"
     )
     parser.add_argument("--seconds", type=int, metavar="N", help="so many rows (until Ctrl-C)")
-    parser.add_argument("--force", action="store_true", help="replace a file that exists")
+    parser.add_argument(
+        "--force", action="store_true", help="replace a file that exists, except a running camera's"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
     parser.set_defaults(act=_record)
 
@@ -146,6 +148,7 @@ def record_here(options: argparse.Namespace, root: Path) -> int:
     with ExitStack() as stack:
         staged = None
         if options.output != _STDOUT:
+            _spare(options.output)
             staged = stack.enter_context(Staged(options.output, force=options.force))
         first = read_once(root, _LOOK_LIMIT_S)
         if not has_sensor(first):
@@ -189,9 +192,23 @@ def _writer(stack: ExitStack, staged: Staged) -> Callable[[str], None]:
     return write
 
 
+def _spare(path: Path) -> None:
+    """Leaves the trace of a running camera alone, which would lose what stands there."""
+    from faceguard.edge.atomic import one_line
+    from faceguard.edge.heat.trace_file import is_in_use
+    from faceguard.engines.errors import OutputError
+
+    if is_in_use(path):
+        raise OutputError(
+            f"{one_line(path)}: a running camera keeps its trace there; name another file, or stop "
+            "the camera first"
+        )
+
+
 def _end(staged: Staged, rows: int, *, quiet: bool) -> None:
     from faceguard.edge.atomic import one_line
 
+    _spare(staged.path)  # it may have begun meanwhile
     staged.commit()
     if not quiet:
         sys.stderr.write(f"faceguard: {one_line(staged.path)}: {rows} rows\n")

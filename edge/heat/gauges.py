@@ -5,12 +5,13 @@ What is not known has no sample: a gauge at 0 would be a temperature.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from faceguard.edge.heat.watch import Felt
+from faceguard.edge.heat.felt import Felt
 
 
 class HeatGauges(Collector):
@@ -62,6 +63,6 @@ def _of(
     """A family of gauges: one by each value of the label, or one alone; none where unknown."""
     family = GaugeMetricFamily(f"faceguard_{name}", what, labels=[label] if label else [])
     for key, value in values.items():
-        if value is not None:
+        if value is not None and math.isfinite(value):
             family.add_metric([key] if label else [], value)
     return family

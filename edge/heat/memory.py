@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 
-# A temperature outside of these cannot be true.
-COLDEST_C, HOTTEST_C = -40.0, 150.0
+from faceguard.edge.heat.reading import COLDEST_C, HOTTEST_C, LEAST_TRIP_C
+
 MOST_ZONES = 64
 MOST_COUNT = 1e15
 
@@ -40,6 +40,12 @@ class Past:
         moved: Whether one of them was at least 3 C away from there since.
         stuck: Whether it was found stuck; holds until the value changes.
         leap: The fall that is not believed yet; None where there is none.
+        is_alive: Whether its value was ever seen to change.
+        believed_c: The last value that was believed; None where none was yet.
+        believed_ns: When that was.
+        over_c: By other zone: how much warmer than that one it is, a slow average over the looks
+            in which both were believed; of the last before it stood still.
+        trip_c: Its trip point, that can be meant, when it had a value last.
     """
 
     value_c: float
@@ -52,6 +58,11 @@ class Past:
     moved: bool = False
     stuck: bool = False
     leap: Leap | None = None
+    is_alive: bool = False
+    believed_c: float | None = None
+    believed_ns: int | None = None
+    over_c: dict[str, float] = field(default_factory=dict)
+    trip_c: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ class Memory:
     Attributes:
         zones: By name; 64 at most.
         looked_ns: When the last look was; None before the first.
-        has_sensors: Whether any zone was ever believed.
+        has_sensors: Whether there ever was a zone.
         over_current: The last count of over-current throttles; None while there was none.
     """
 
@@ -95,7 +106,8 @@ def from_plain(plain: object) -> Memory:
 
 def _past(plain: object) -> Past:
     told = _fields(plain, Past)
-    others = _named(told["others_c"])
+    others, over = _named(told["others_c"]), _named(told["over_c"])
+    most_c = HOTTEST_C - COLDEST_C
     return Past(
         value_c=_celsius(told["value_c"]),
         value_ns=_time(told["value_ns"]),
@@ -107,6 +119,11 @@ def _past(plain: object) -> Past:
         moved=_flag(told["moved"]),
         stuck=_flag(told["stuck"]),
         leap=None if told["leap"] is None else _plain_leap(told["leap"]),
+        is_alive=_flag(told["is_alive"]),
+        believed_c=None if told["believed_c"] is None else _celsius(told["believed_c"]),
+        believed_ns=None if told["believed_ns"] is None else _time(told["believed_ns"]),
+        over_c={name: _number(value_c, -most_c, most_c) for name, value_c in over.items()},
+        trip_c=None if told["trip_c"] is None else _number(told["trip_c"], LEAST_TRIP_C, HOTTEST_C),
     )
 
 

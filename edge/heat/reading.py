@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+COLDEST_C, HOTTEST_C = -40.0, 150.0
+"""A temperature outside of these cannot be true."""
+LEAST_TRIP_C = 40.0
+"""A trip point below this stands for none: PCs report 0 or -274 there, and 20 for "unused"."""
+NOT_LISTED = frozenset({"thermal zones", "hardware monitors"})
+"""Names that stand in a survey for all zones there may be, where they could not be listed."""
+
 
 @dataclass(frozen=True)
 class Sensed:
@@ -71,7 +78,8 @@ class Reading:
         power_w: What the board draws; None where that is not known.
         throttled: What throttles now, or has since the last reading, in words: "over-current",
             "gpu-throttle-alert"; None while nothing does.
-        has_sensors: Whether this machine ever had a temperature that could be read.
+        has_sensors: Whether this machine ever had a zone at all, even one that never answered; or
+            whether it has one cannot be told now.
         blind: Why no zone is believed; None while one is.
     """
 

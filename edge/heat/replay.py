@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from faceguard.edge.heat.governor import Governor
@@ -150,7 +151,9 @@ def try_out(
     """What was recorded, and what other settings would have made of the same temperatures.
 
     Those stay as they were recorded, whatever is decided: the board of a trace does not answer.
-    After a gap, or a restart of the machine, the other governor begins anew.
+    What is tried begins with what was remembered at the beginning of the trace, and again where a
+    section follows a gap or a restart of the machine; other settings adopt it as after a reload.
+    So the settings that were recorded come to the same figures.
 
     Args:
         entries: From `read_trace`.
@@ -164,13 +167,20 @@ def try_out(
         InputError: The trace cannot be read, or is damaged.
     """
     recorded, tried = _Sum(), _Sum()
-    mind: Mind | None = None
-    level = 0
+    mind, section = None, None
+    # Whether all is the same up to here, so that what a section begins with holds here too.
+    follows = False
     for entry, passed_s in passages(entries):
-        if mind is None or passed_s is None:
-            mind, level = begin(settings, rungs, entry.row.at_ns), 0
-        mind, now = _again(entry, mind, rungs[level].load)
-        level = now.budget.level
+        load = None
+        if mind is None or entry.section is not section:
+            section, is_gap = entry.section, mind is None or passed_s is None
+            follows = (is_gap or follows) and _is_same(section.mind, settings, rungs)
+            if mind is None or is_gap or follows:
+                mind = _taken_over(entry, settings, rungs)
+            # Of the level before the settings changed, where they did.
+            load = entry.row.load if follows else None
+        load = rungs[mind.state.level].load if load is None else load
+        mind, now = _again(entry, mind, load)
         recorded.add(entry.row, entry.section.rungs, passed_s)
         tried.add(now, rungs, passed_s)
     return recorded.summary(), tried.summary()
@@ -203,12 +213,35 @@ def _first(entry: Entry) -> Mind:
     return entry.section.mind
 
 
+def _is_same(mind: Mind | None, settings: GovernorSettings, rungs: tuple[Rung, ...]) -> bool:
+    return mind is not None and (mind.settings, mind.rungs) == (settings, rungs)
+
+
+def _taken_over(entry: Entry, settings: GovernorSettings, rungs: tuple[Rung, ...]) -> Mind:
+    """What was remembered where a section begins, for settings and levels to try."""
+    was = entry.section.mind
+    if was is None:
+        return begin(settings, rungs, entry.row.at_ns)
+    if _is_same(was, settings, rungs):
+        return was
+    with _reckoned(entry):
+        before = Governor(was.settings, was.rungs)
+        state = Governor(settings, rungs).adopt(was.state, before)
+    return Mind(settings, rungs, state, was.memory)
+
+
 def _again(entry: Entry, mind: Mind, load: float) -> tuple[Mind, Row]:
     row = entry.row
-    try:
+    with _reckoned(entry):
         return decide(mind, row.survey, row.at_ns, row.wall_s, load, row.rate)
-    except (ArithmeticError, LookupError, ValueError):
-        # Numbers that no trace holds that faceguard wrote: 1e308 degrees, a time of 40 digits.
+
+
+@contextmanager
+def _reckoned(entry: Entry) -> Iterator[None]:
+    """Numbers that no trace holds that faceguard wrote: 1e308 degrees, a time of 40 digits."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, ValueError, StopIteration):
         raise InputError(f"{entry.place}: holds numbers that cannot be reckoned with") from None
 
 

@@ -21,14 +21,16 @@ _MODE = 0o640
 # Not blocking, or a pipe that nobody reads would hold us; no link is followed, or whoever may write
 # in that folder could make us write elsewhere. Read as well, to see how it ends.
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW
+_LOOK = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+_HEAD = 65_536
 _LONGEST_LINE = 1_000_000
 
 
 class TraceFile(Closing):
     """A trace that grows. What stands in the file stays, and a new section follows it.
 
-    Beyond its size it is put aside as FILE.1. Where somebody else moves it away (logrotate), it is
-    made anew. One process at a time has it.
+    Beyond its size it is put aside as FILE.1, in place of an older trace and of nothing else. Where
+    somebody else moves it away (logrotate), it is made anew. One process at a time has it.
     """
 
     def __init__(self, path: Path, keep_mb: float) -> None:
@@ -55,7 +57,7 @@ class TraceFile(Closing):
             after: What the next decision will stand on, if nobody changes it meanwhile.
 
         Raises:
-            OutputError: It cannot be written; nothing of the row stays there.
+            OutputError: It cannot be written, or not be put aside; nothing of the row stays there.
         """
         try:
             if self._file >= 0 and not self._is_there():
@@ -64,7 +66,7 @@ class TraceFile(Closing):
             lines = self._sections.lines(before, row, after).encode()
             size = os.fstat(self._file).st_size
             if size and size + len(lines) > self._most_bytes:
-                self._path.replace(self._path.with_name(self._path.name + ".1"))
+                self._put_aside()
                 self.close()
                 self._open()
                 lines = self._sections.lines(before, row, after).encode()
@@ -105,19 +107,23 @@ class TraceFile(Closing):
             raise self._unfit(why) from error
         if not stat.S_ISREG(os.fstat(self._file).st_mode):
             raise self._unfit("it is no plain file")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise self._unfit("another faceguard writes there") from None
-        except OSError:
-            pass  # a file system that has no locks
-        # What a cut of power left may begin with zeros.
-        begins = os.pread(self._file, len(MARK), 0).lstrip(b"\0")
-        if not MARK.encode().startswith(begins):
+        if _is_locked(self._file):
+            raise self._unfit("another faceguard writes there")
+        if not _may_be_trace(self._file):
             raise self._unfit("something else stands in it, and no trace")
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             self._write(CUT.encode() + b"\n")
+
+    def _put_aside(self) -> None:
+        aside = self._path.with_name(self._path.name + ".1")
+        why = _why_kept(aside)
+        if why is not None:
+            raise OutputError(
+                f"{one_line(aside)}: in the way of the trace, which is full: {why}; move it away, "
+                "or name another place under thermal.trace"
+            )
+        self._path.replace(aside)
 
     def _write(self, data: bytes) -> None:
         before = os.fstat(self._file).st_size
@@ -131,6 +137,61 @@ class TraceFile(Closing):
             f"{one_line(self._path)}: cannot be written: {why}; name another place under "
             "thermal.trace"
         )
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a running process writes its trace there.
+
+    Args:
+        path: A file, or where one could be.
+    """
+    try:
+        file = os.open(path, _LOOK)
+    except OSError:
+        return False  # nothing there, or a link, of which only the link could be replaced
+    try:
+        return _is_locked(file)
+    finally:
+        os.close(file)
+
+
+def _why_kept(aside: Path) -> str | None:
+    """Why a file must stay where it is; None where it is a trace that has had its time."""
+    try:
+        file = os.open(aside, _LOOK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return "it is a link" if error.errno == errno.ELOOP else error.strerror
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode) or not _is_trace(file):
+            return "it is no trace"
+        return "another faceguard writes there" if _is_locked(file) else None
+    finally:
+        os.close(file)
+
+
+def _may_be_trace(file: int) -> bool:
+    """Whether it begins as a trace, be it empty; what a cut of power left may begin with zeros."""
+    return MARK.encode().startswith(os.pread(file, len(MARK), 0).lstrip(b"\0"))
+
+
+def _is_trace(file: int) -> bool:
+    """Whether nothing but a trace is in it, as far as its beginning tells."""
+    head, mark = os.pread(file, _HEAD, 0), MARK.encode()
+    # Zeros alone could be anything's; in a trace a section follows them.
+    return not head or head.startswith(mark) or (head[0] == 0 and b"\n" + mark in head)
+
+
+def _is_locked(file: int) -> bool:
+    """Whether another has the lock; if none has, it is taken until the file is closed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system that has no locks
+    return False
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,16 @@
 
 Three rules, each zone for itself: a value outside -40 to 150 C is absurd; one that stands still
 to the last bit while load or other zones move is stuck; one that falls faster than anything can
-cool has leapt. A rise is believed at once, since that is the safe side.
+cool has leapt. A rise is believed at once, since that is the safe side. A zone that was believed
+and no longer is competes on, with what it is taken for (`lost.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from faceguard.edge.heat.lost import carried, compared
 from faceguard.edge.heat.memory import (
-    COLDEST_C,
-    HOTTEST_C,
     MOST_COUNT,
     MOST_ZONES,
     Leap,
@@ -20,13 +20,21 @@ from faceguard.edge.heat.memory import (
     from_plain,
     to_plain,
 )
-from faceguard.edge.heat.reading import Reading, Sensed, Survey, Zone
+from faceguard.edge.heat.reading import (
+    COLDEST_C,
+    HOTTEST_C,
+    LEAST_TRIP_C,
+    NOT_LISTED,
+    Reading,
+    Sensed,
+    Survey,
+)
 from faceguard.edge.heat.settings import GovernorSettings
+from faceguard.engines.sysfs import GONE
 
 __all__ = ["Judged", "Memory", "from_plain", "judge", "to_plain"]
 
 _S = 1_000_000_000
-_LEAST_TRIP_C = 40.0
 _STUCK_NS = 180 * _S
 _LOAD_MOVES = 0.3
 _OTHERS_MOVE_C = 3.0
@@ -48,7 +56,8 @@ class Judged:
     Attributes:
         reading: For the governor.
         doubts: By zone, why its value is not believed: "stuck for 190 s", "leapt from 74 to 31 C",
-            or the reason that it gave no value.
+            or the reason that it gave no value; and, where it competes nevertheless, with what:
+            "empty; held at 74 C", "gone; taken as 6 C over gpu-thermal".
     """
 
     reading: Reading
@@ -61,10 +70,12 @@ def judge(
     """Makes a reading of a survey.
 
     Monotone: whether a zone is believed depends on the memory, the time, the load and that zone's
-    own value, never on another zone's value in the same survey. So for the same memory, time and
-    load, raising the value of any one zone that is believed before and after never lowers
-    `excess_c`. It can fall only where the raised value itself is no longer believed: above 150 C,
-    exactly the value at which the zone is stuck, or a second leap after a doubted fall.
+    own value, never on another zone's value in the same survey; and what a lost zone is taken for
+    depends on the memory, the time and which zones are believed, and never falls when one of those
+    rises. So for the same memory, time and load, raising the value of any one zone that is believed
+    before and after never lowers `excess_c`. It can fall only where the raised value itself is no
+    longer believed: above 150 C, exactly the value at which the zone is stuck, or a second leap
+    after a doubted fall.
 
     Args:
         memory: From the last call; `Memory()` before the first. It is not changed.
@@ -72,7 +83,7 @@ def judge(
         now_ns: Monotonic nanoseconds. After more than 10 s without a look, or where time went
             back, the counting of what stands still begins anew.
         load: The load of the level that was in force since the last call, 0 to 1.
-        settings: Limit and margin to trip points.
+        settings: Limit, margin to trip points, and how long a last value is held.
 
     Returns:
         The next memory, and what is believed.
@@ -94,7 +105,8 @@ def judge(
             if past is not None:
                 pasts[name] = replace(past, seen_ns=now_ns)
             continue
-        past = _continued(past, value_c, now_ns, load, _limit_c(zone, settings))
+        past = _continued(past, value_c, now_ns, load, _limit_c(zone.trip_c, settings))
+        past = replace(past, trip_c=_within(zone.trip_c, LEAST_TRIP_C, HOTTEST_C))
         pasts[name] = past
         doubt = _doubt(past, now_ns)
         if doubt is None:
@@ -105,21 +117,34 @@ def judge(
     # hotter could silence one that is hotter still.
     calm = _calm(believed, memory)
     pasts = {name: _witnessed(name, past, calm) for name, past in pasts.items()}
+    for name in believed:
+        pasts[name] = compared(name, pasts[name], known.get(name), believed, now_ns)
+    kept = _kept({**known, **pasts}, now_ns)
+    hold_ns = int(settings.blind_after_s * _S)
+    lost = carried(kept, believed, now_ns, hold_ns)
+    felt = {**believed, **{name: value_c for name, (value_c, _) in lost.items()}}
+    for name, (_, words) in lost.items():
+        doubts[name] = f"{doubts.get(name, GONE)}; {words}"
+    # That of a lost zone is the last known.
+    trips_c = {name: survey.zones[name].trip_c for name in felt if name in survey.zones}
+    trips_c |= {name: kept[name].trip_c for name in lost if trips_c.get(name) is None}
+    limits_c = {name: _limit_c(trips_c[name], settings) for name in felt}
     over_current = _within(survey.over_current.value, 0.0, MOST_COUNT)
     following = Memory(
-        zones=_kept({**known, **pasts}, now_ns),
+        zones=kept,
         looked_ns=now_ns,
-        has_sensors=memory.has_sensors or bool(believed),
+        has_sensors=memory.has_sensors or not survey.zones.keys() <= NOT_LISTED,
         over_current=memory.over_current if over_current is None else over_current,
     )
-    hottest = _hottest(believed, survey, settings)
+    hottest = min(felt, key=lambda name: (limits_c[name] - felt[name], name), default=None)
     reading = Reading(
         zone=hottest,
-        temperature_c=None if hottest is None else believed[hottest],
-        limit_c=None if hottest is None else _limit_c(survey.zones[hottest], settings),
+        temperature_c=None if hottest is None else felt[hottest],
+        limit_c=None if hottest is None else limits_c[hottest],
         power_w=_power_w(survey),
         throttled=_throttled(survey, memory.over_current, over_current),
-        has_sensors=following.has_sensors,
+        # Where they could not be listed, nobody knows that there is none.
+        has_sensors=following.has_sensors or bool(survey.zones),
         blind=None if hottest is not None else _blind(doubts),
     )
     return following, Judged(reading, doubts)
@@ -137,6 +162,13 @@ def _continued(past: Past | None, value_c: float, now_ns: int, load: float, limi
     fresh = Past(value_c, now_ns, now_ns, now_ns, load, load)
     if past is None:
         return fresh
+    fresh = replace(
+        fresh,
+        is_alive=past.is_alive or value_c != past.value_c,
+        believed_c=past.believed_c,
+        believed_ns=past.believed_ns,
+        over_c=past.over_c,
+    )
     leap = None if value_c >= limit_c else _leap(past, value_c, now_ns)
     if value_c != past.value_c:
         return replace(fresh, leap=leap)
@@ -215,23 +247,20 @@ def _kept(pasts: dict[str, Past], now_ns: int) -> dict[str, Past]:
 
 def _without(past: Past, kept: set[str]) -> Past:
     """A past that names no zone but those kept."""
-    if past.others_c.keys() <= kept:
+    if past.others_c.keys() <= kept and past.over_c.keys() <= kept:
         return past
-    return replace(past, others_c={name: c for name, c in past.others_c.items() if name in kept})
+    return replace(
+        past,
+        others_c={name: c for name, c in past.others_c.items() if name in kept},
+        over_c={name: c for name, c in past.over_c.items() if name in kept},
+    )
 
 
-def _limit_c(zone: Zone, settings: GovernorSettings) -> float:
+def _limit_c(trip_c: float | None, settings: GovernorSettings) -> float:
     # Asked so that NaN is none either.
-    if zone.trip_c is None or not zone.trip_c >= _LEAST_TRIP_C:
+    if trip_c is None or not trip_c >= LEAST_TRIP_C:
         return settings.limit_c
-    return min(settings.limit_c, zone.trip_c - settings.trip_margin_c)
-
-
-def _hottest(believed: dict[str, float], survey: Survey, settings: GovernorSettings) -> str | None:
-    def rank(name: str) -> tuple[float, str]:
-        return _limit_c(survey.zones[name], settings) - believed[name], name
-
-    return min(believed, key=rank, default=None)
+    return min(settings.limit_c, trip_c - settings.trip_margin_c)
 
 
 def _power_w(survey: Survey) -> float | None:

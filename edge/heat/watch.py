@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
-from faceguard.edge.budget import UNLIMITED, Budget
+from faceguard.edge.heat.felt import Felt, Told
 from faceguard.edge.heat.governor import Governor, Outlook
 from faceguard.edge.heat.ladder import Rung, ladder
 from faceguard.edge.heat.mind import Mind
-from faceguard.edge.heat.reading import Reading, Sensed, Survey
-from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
+from faceguard.edge.heat.reading import Reading, Survey
+from faceguard.edge.heat.settings import WithoutSensors
 from faceguard.edge.heat.trace import Trace
 from faceguard.edge.heat.trace_format import Row
 from faceguard.edge.heat.trust import Judged, Memory, judge
@@ -26,97 +25,8 @@ _log = logging.getLogger(__name__)
 _LATE_NS = 5_000_000_000
 # The first readings are there within a second, if there are any.
 _SENSORS_WITHIN_NS = 3_000_000_000
-# Where a share of the frames has to be a rate, and nobody knows the camera's.
-_USUAL_RATE = 30.0
-
-
-@dataclass(frozen=True)
-class Told:
-    """What the configuration says now; asked for at each look.
-
-    Attributes:
-        settings: Limits and times.
-        every: The detector looks at every n-th frame, as configured.
-        look_ahead: Frames that each one waits.
-        trace: Where readings and decisions go; None for nowhere.
-        trace_mb: How long the trace may become.
-    """
-
-    settings: GovernorSettings = field(default_factory=GovernorSettings)
-    every: int = 1
-    look_ahead: int = 0
-    trace: Path | None = None
-    trace_mb: float = 50.0
-
-
-@dataclass(frozen=True)
-class Felt:
-    """Everything of one look; replaced as a whole, so that any thread may read it.
-
-    Attributes:
-        survey: What the sensors said.
-        reading: What is believed of it.
-        doubts: Why zones are not believed, by name.
-        budget: What may be spent.
-        outlook: Where the temperature goes.
-        levels: How many levels there are: the last is the pause.
-        share: Part of the camera's frames that are taken in.
-        rate: Frames a second that the camera gives; None while it is not known.
-    """
-
-    survey: Survey = field(default_factory=Survey)
-    reading: Reading = field(default_factory=Reading)
-    doubts: Mapping[str, str] = field(default_factory=dict)
-    budget: Budget = UNLIMITED
-    outlook: Outlook = field(default_factory=Outlook)
-    levels: int = 1
-    share: float = 1.0
-    rate: float | None = None
-
-    @property
-    def temperatures_c(self) -> dict[str, float | None]:
-        """By zone; None for one that gives no value, or one that is not believed."""
-        return {
-            name: None if name in self.doubts else zone.temperature_c.value
-            for name, zone in self.survey.zones.items()
-        }
-
-    def plain(self) -> dict[str, Any]:
-        """As plain values, for the status file."""
-        reading, budget, survey = self.reading, self.budget, self.survey
-        return {
-            "zone": reading.zone,
-            "temperature_c": _rounded(reading.temperature_c),
-            "limit_c": _rounded(reading.limit_c),
-            "blind": reading.blind,
-            "has_sensors": reading.has_sensors,
-            "settles_c": _rounded(self.outlook.settles_c),
-            "time_constant_s": _rounded(self.outlook.time_constant_s),
-            "level": budget.level,
-            "levels": self.levels,
-            "reason": budget.reason,
-            "paused": budget.paused,
-            "share": round(self.share, 4),
-            "rate": _rounded(self.rate),
-            "frames_per_s": _rounded(budget.frames_per_s, 2),
-            "detect_every": budget.detect_every,
-            "power_w": _rounded(reading.power_w, 2),
-            "throttled": reading.throttled,
-            "throttling": list(survey.throttling),
-            "over_current": _sensed(survey.over_current),
-            "gpu_load": _sensed(survey.gpu_load),
-            "fan": _sensed(survey.fan),
-            "mode": survey.mode,
-            "zones": {
-                name: {
-                    **_sensed(zone.temperature_c),
-                    "doubt": self.doubts.get(name),
-                    "trip_c": _rounded(zone.trip_c),
-                }
-                for name, zone in survey.zones.items()
-            },
-            "rails_w": {name: _sensed(power) for name, power in survey.rails_w.items()},
-        }
+# Where the trace's thread could not be started.
+_TRACE_AGAIN_NS = 60_000_000_000
 
 
 class Watch(Closing):
@@ -153,10 +63,13 @@ class Watch(Closing):
         self._memory = Memory()
         self._warned: WithoutSensors | None = None
         self._trace: Trace | None = None
+        self._traced: tuple[object, ...] | None = None
+        self._trace_again_ns = self._began_ns
+        self._trace_trouble: str | None = None
         # What was felt, when, and what to do where that is too long ago; replaced as a whole.
         first = Felt(levels=len(self._governor.rungs))
         self._last = (first, self._began_ns, self._governor.rungs)
-        self._follow_trace(Told())
+        self._follow_trace(self._began_ns)
 
     @property
     def budget(self) -> Budget:
@@ -181,18 +94,24 @@ class Watch(Closing):
         """Looks.
 
         Args:
-            rate: Frames a second that the camera gives; None while it is not known.
+            rate: Frames a second that the camera gives; None while it is not known. One that is
+                not finite and above 0 is not known either.
 
         Returns:
             What was felt.
         """
         now_ns = self._clock_ns()
+        if rate is not None and not (math.isfinite(rate) and rate > 0):
+            rate = None
         try:
             self._follow()
+            self._follow_trace(now_ns)
             felt = self._feel(now_ns, rate)
             self._quiet.over("heat")
         except Exception as error:  # noqa: BLE001 - whatever it is, heat must not end the camera
             felt = self._feel_nothing(now_ns, rate, error)
+        trouble = self._trace_trouble if self._trace is None else self._trace.trouble
+        felt = replace(felt, trace_trouble=trouble)
         self._last = (felt, now_ns, self._governor.rungs)
         self._warn(felt, now_ns)
         return felt
@@ -205,23 +124,31 @@ class Watch(Closing):
 
     def _follow(self) -> None:
         """Takes in what a reload changed."""
-        now, before = self._ask(), self._told
-        if now == before:
+        now = self._ask()
+        if now == self._told:
             return
         governor = _governor(now)
         self._state = governor.adopt(self._state, self._governor)
         self._governor, self._told = governor, now
-        self._follow_trace(before)
 
-    def _follow_trace(self, before: Told) -> None:
-        now = self._told
-        is_same = (now.trace, now.trace_mb) == (before.trace, before.trace_mb)
-        if is_same and self._trace is not None:
+    def _follow_trace(self, now_ns: int) -> None:
+        """Has the trace that is asked for; where it cannot be begun, heat is watched without."""
+        wanted = (self._told.trace, self._told.trace_mb)
+        if wanted == self._traced or now_ns < self._trace_again_ns:
             return
         self.close()
-        if now.trace is not None:
-            self._trace = Trace(now.trace, now.trace_mb)
-            self._trace.start()
+        self._trace_trouble = None
+        if self._told.trace is not None:
+            trace = Trace(self._told.trace, self._told.trace_mb)
+            try:
+                trace.start()
+            except RuntimeError as error:  # no thread is to be had
+                self._trace_again_ns = now_ns + _TRACE_AGAIN_NS
+                self._trace_trouble = f"no trace is written: {told(error)}"
+                self._quiet.say(_log, logging.WARNING, "trace", self._trace_trouble)
+                return
+            self._trace = trace
+        self._traced = wanted
 
     def _feel(self, now_ns: int, rate: float | None) -> Felt:
         survey, load, before = self._look(), self._load(), self._mind()
@@ -315,19 +242,5 @@ def _slowed(felt: Felt, rungs: tuple[Rung, ...], why: str) -> Felt:
     if felt.budget.level >= level:
         return felt
     rung = rungs[level]
-    budget = Budget(
-        level=level,
-        frames_per_s=rung.share * (felt.rate or _USUAL_RATE),
-        detect_every=rung.every,
-        upscale=rung.upscale,
-        reason=f"blind: {why}",
-    )
+    budget = rung.budget(level, felt.rate, f"blind: {why}")
     return replace(felt, budget=budget, share=rung.share)
-
-
-def _sensed(sensed: Sensed) -> dict[str, float | str | None]:
-    return {"value": _rounded(sensed.value, 3), "reason": sensed.reason}
-
-
-def _rounded(value: float | None, digits: int = 1) -> float | None:
-    return None if value is None else round(value, digits)

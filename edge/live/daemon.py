@@ -16,15 +16,16 @@ from faceguard.edge.cameras.timely import within
 from faceguard.edge.config.camera import FileCamera, SyntheticCamera
 from faceguard.edge.config.model import Config
 from faceguard.edge.config.secret import hide
-from faceguard.edge.config.thermal import governor_settings
+from faceguard.edge.config.thermal import for_watch
 from faceguard.edge.events import Event
 from faceguard.edge.heat.gauges import HeatGauges
 from faceguard.edge.heat.sensors import Sensors
-from faceguard.edge.heat.watch import Told, Watch
+from faceguard.edge.heat.watch import Watch
 from faceguard.edge.live.current import Current
 from faceguard.edge.live.detector import check_detector, open_live_detector
 from faceguard.edge.live.finder import LiveFinder
 from faceguard.edge.live.outputs import Outputs, where
+from faceguard.edge.live.rates import camera_rate, governed_rate
 from faceguard.edge.live.rooms import Rooms
 from faceguard.edge.live.rounds import Rounds, Views
 from faceguard.edge.meters import Meters
@@ -112,7 +113,9 @@ class Daemon:
         config = current.config
         sensors = stack.enter_context(Sensors())
         sensors.start()
-        self._watch = stack.enter_context(Watch(lambda: sensors.latest, self._told, quiet))
+        self._watch = stack.enter_context(
+            Watch(lambda: sensors.latest, lambda: for_watch(current.config, current.plan), quiet)
+        )
         meters.registry.register(HeatGauges(lambda: self._watch.felt))
         self._finder = stack.enter_context(
             LiveFinder(
@@ -127,7 +130,7 @@ class Daemon:
                 lambda: current.config,
                 meters,
                 quiet,
-                rate=self._camera_rate,
+                rate=lambda: camera_rate(self._rooms.health),
                 on_event=self._happened,
                 wait=_waits(config),
             )
@@ -162,6 +165,7 @@ class Daemon:
                 lambda: self._outputs.stuck,
             ),
             meters,
+            quiet,
             self._notifier,
             self._pulse,
             status,
@@ -209,7 +213,7 @@ class Daemon:
 
     def _round(self) -> None:
         try:
-            self._watch.tick(self._governed_rate())
+            self._watch.tick(governed_rate(self._rooms.health))
             self._serve_metrics()
             self._rounds.go()
             self._quiet.over("round")
@@ -298,35 +302,6 @@ class Daemon:
         """Something to tell; called from any thread."""
         self._outputs.tell(event)
         logs.log_event(event)
-
-    def _camera_rate(self) -> float | None:
-        """What the camera names, else what came over the last seconds."""
-        health = self._rooms.health
-        if health.info is not None and health.info.rate is not None:
-            return float(health.info.rate)
-        return health.rate
-
-    def _told(self) -> Told:
-        """What the configuration says of heat now."""
-        config, plan = self._current.config, self._current.plan
-        return Told(
-            governor_settings(config),
-            plan.detect_every,
-            plan.look_ahead,
-            config.thermal.trace,
-            config.thermal.trace_mb,
-        )
-
-    def _governed_rate(self) -> float | None:
-        """Of what the governor takes a share: what a camera gives, and what a file was made for."""
-        health = self._rooms.health
-        info = health.info
-        if info is None:
-            return None
-        # A file gives what we take of it.
-        if info.live and health.gives_frames and health.rate:
-            return health.rate
-        return None if info.rate is None else float(info.rate)
 
     def _serve_metrics(self) -> None:
         """Figures are worth having, but no reason to let the camera stand still."""

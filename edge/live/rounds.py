@@ -11,14 +11,16 @@ from importlib.metadata import version
 from typing import Any
 
 from faceguard.edge.events import Event
-from faceguard.edge.heat.watch import Felt
+from faceguard.edge.heat.felt import Felt
 from faceguard.edge.live.health import Health
 from faceguard.edge.live.levels import Levels
+from faceguard.edge.live.sight import Sight
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.status import StatusFile
 from faceguard.edge.outputs.status_words import because
 from faceguard.edge.service.figures import Figures
 from faceguard.edge.service.notify import Notifier, Pulse
+from faceguard.edge.service.quiet import Quiet
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Rounds:
         name: str,
         views: Views,
         meters: Meters,
+        quiet: Quiet,
         notifier: Notifier,
         pulse: Pulse,
         status: StatusFile,
@@ -63,6 +66,7 @@ class Rounds:
             name: Of this camera.
             views: Where to look.
             meters: What was counted.
+            quiet: Who logs.
             notifier: Speaks to systemd.
             pulse: Feeds the watchdog.
             status: The status file.
@@ -84,6 +88,7 @@ class Rounds:
         self._rate_out = 0.0
         self._output_up: dict[str, bool] = {}
         self._levels = Levels(meters, on_event)
+        self._sight = Sight(quiet, on_event)
 
     def go(self) -> None:
         """Looks around.
@@ -95,7 +100,9 @@ class Rounds:
         self._pulse.feed()
         self._count_rate(now_ns)
         self._tell_changes()
-        self._levels.look(self._views.felt(), now_ns)
+        felt = self._views.felt()
+        self._levels.look(felt, now_ns)
+        self._sight.look(felt, now_ns)
         self._notifier.status(self.line())
         self._status.write(self.state(now_ns))
 
@@ -157,7 +164,11 @@ class Rounds:
             "level": budget.level,
             "budget": budget.reason,
             "paused": budget.paused,
-            "thermal": felt.plain(),
+            "thermal": {
+                **felt.plain(),
+                "lost": self._sight.lost,
+                "power_trouble": self._levels.trouble,
+            },
             **counted,
         }
 

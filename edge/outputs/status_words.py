@@ -11,6 +11,13 @@ from faceguard.edge.outputs.status import Life, Status
 
 _WIDTH = 10
 _BLIND_S = 1.0
+# The governor steers to the limit, so a hair above it is nothing to tell.
+_OVER_C = 1.0
+_SLOWER = {
+    "power": ", slowed down for power",
+    "throttled": ", slowed down since the board is throttled",
+    "blind": ", slowed down since it has no temperature to go by",
+}
 _GOOD_STATES = ("up", "ended")
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -33,7 +40,8 @@ def told(status: Status) -> str:
         )
     wrong = troubles(status)
     state = status.state
-    verdict = f"in trouble: {'; '.join(wrong)}" if wrong else "all is well"
+    well = f"all is well{_slower(_part(state, 'thermal'))}"
+    verdict = f"in trouble: {'; '.join(wrong)}" if wrong else well
     rows = [f"{status.name}: running for {_duration(state.get('uptime_s'))}, {verdict}"]
     rows += [f"  {name.ljust(_WIDTH)}{words}" for name, words in _rows(status) if words]
     return "\n".join(one_line(row) for row in rows) + "\n"
@@ -52,8 +60,7 @@ def _troubles(status: Status) -> Iterator[str]:
         yield f"frames are covered whole ({state['covered']})"
     if state.get("paused"):
         yield f"nothing goes out{because(state.get('budget'))}"
-    else:
-        yield from _slowed(_part(state, "thermal"))
+    yield from _thermal(_part(state, "thermal"), is_paused=bool(state.get("paused")))
     for name, output in _part(state, "outputs").items():
         if not isinstance(output, Mapping) or not output.get("up"):
             yield f"{name} does not work"
@@ -140,13 +147,30 @@ def _recorded(recorded: Mapping[str, Any]) -> str:
     return f"{size / 1e6:,.0f} MB{paused}" if size else paused.lstrip(", ")
 
 
-def _slowed(thermal: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with heat or power while frames still go out."""
+def _thermal(thermal: Mapping[str, Any], *, is_paused: bool) -> Iterator[str]:
+    """What is wrong with heat, power and the sensors of both."""
     level, levels = thermal.get("level"), thermal.get("levels")
-    if isinstance(level, int) and isinstance(levels, int) and 0 < level == levels - 2:
+    is_lowest = isinstance(level, int) and isinstance(levels, int) and 0 < level == levels - 2
+    if is_lowest and not is_paused:
         yield f"it is as slow as it may be{because(thermal.get('reason'))}"
-    elif thermal.get("has_sensors") and thermal.get("blind"):
+    elif thermal.get("has_sensors") and thermal.get("blind") and not is_paused:
         yield f"no temperature is believed{because(thermal['blind'])}"
+    value_c, limit_c = (_number(thermal.get(key)) for key in ("temperature_c", "limit_c"))
+    if value_c is not None and limit_c is not None and value_c > limit_c + _OVER_C:
+        yield f"{thermal.get('zone')} at {value_c:.0f} C, over its limit of {limit_c:g} C"
+    for name, why in _part(thermal, "lost").items():
+        yield f"{name} is not believed{because(why)}"
+    for key in ("power_trouble", "trace_trouble"):
+        if thermal.get(key):
+            yield str(thermal[key])
+
+
+def _slower(thermal: Mapping[str, Any]) -> str:
+    """That less is done than was asked for, which is well, but is no mystery."""
+    if not _number(thermal.get("level")):
+        return ""
+    why = str(thermal.get("reason")).partition(":")[0]
+    return _SLOWER.get(why, ", slowed down for heat")
 
 
 def _heat(temperatures_c: Mapping[str, Any], thermal: Mapping[str, Any]) -> str:

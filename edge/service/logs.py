@@ -36,7 +36,7 @@ _WARNINGS = {
     "output-failed",
     "recording-paused",
 }
-_SAID_ELSEWHERE = {"reload-refused", "level"}
+_SAID_ELSEWHERE = {"reload-refused", "level", "sensor-lost", "sensor-back", "blind", "seeing"}
 _events = logging.getLogger("faceguard.events")
 _log = logging.getLogger(__name__)
 

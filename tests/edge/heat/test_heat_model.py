@@ -68,8 +68,8 @@ def test_a_ramp_through_the_filters() -> None:
     trend = Trend.at(5, 20, 50, 1)
     for second in range(1, 300):
         trend = trend.add(50 + 0.1 * second, 1, 1)
-    assert trend.slope_c_per_s == pytest.approx(0.1, rel=0.01)
-    assert trend.now_c == pytest.approx(50 + 0.1 * 299, abs=0.1)
+    assert trend.slope_per_s == pytest.approx(0.1, rel=0.01)
+    assert trend.now == pytest.approx(50 + 0.1 * 299, abs=0.1)
 
 
 def test_the_slope_after_a_change_of_load_is_known_before_it_is_seen() -> None:
@@ -82,7 +82,7 @@ def test_the_slope_after_a_change_of_load_is_known_before_it_is_seen() -> None:
         trend = trend.add(plant.advance(5 + 0.5 * FULL_W), 0.5, 1)
     rise, cooling = 2.0 * FULL_W / 200, 1 / 200
     true_slope = (board.settled_c(5 + 0.5 * FULL_W) - plant.die_c) / 200
-    assert trend.slope_c_per_s > 0 > true_slope
+    assert trend.slope_per_s > 0 > true_slope
     assert trend.slope_under(0.5, rise, cooling) == pytest.approx(true_slope, abs=0.01)
     settles_c = trend.settles(0.5, rise, cooling)
     assert settles_c == pytest.approx(board.settled_c(5 + 0.5 * FULL_W), abs=2)

@@ -19,7 +19,8 @@ from faceguard.edge.heat.replay import Summary, replay, try_out
 from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
 from faceguard.edge.heat.trace_file import read_trace
 from faceguard.edge.heat.trace_format import MARK
-from faceguard.edge.heat.watch import Told, Watch
+from faceguard.edge.heat.felt import Told
+from faceguard.edge.heat.watch import Watch
 from faceguard.edge.service.quiet import Quiet
 from faceguard.engines.errors import InputError
 from tests.edge.heat.sys_tree import until

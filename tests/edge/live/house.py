@@ -25,7 +25,7 @@ from faceguard.edge.budget import UNLIMITED
 from faceguard.edge.cameras.base import Camera
 from faceguard.edge.config.read import read_config
 from faceguard.edge.events import Event
-from faceguard.edge.heat.watch import Felt
+from faceguard.edge.heat.felt import Felt
 from faceguard.edge.live.current import Current
 from faceguard.edge.live.outputs import Outputs
 from faceguard.edge.live.rooms import Rooms
