@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
 
@@ -55,7 +55,7 @@ class ThermalConfig(Part):
 
     @field_validator("limit_c", mode="before")
     @classmethod
-    def _sensible(cls, value: Any) -> Any:
+    def _sensible(cls, value: object) -> object:
         if isinstance(value, (int, float)) and not _LEAST_C <= value <= _MOST_C:
             raise ValueError(
                 f"must be {_LEAST_C:g} to {_MOST_C:g} degrees Celsius: an Orin throttles itself "

@@ -18,6 +18,7 @@ _TACHOMETER = "pwm_tach"
 _FULL_SPEED = (
     "set thermal.without_sensors: unlimited in the configuration to run at full speed here"
 )
+_NONE_ANSWERS = "reboot this machine; if that does not help, see what its drivers say: sudo dmesg"
 
 
 def check_heat(root: Path, board: Jetson | None, limit_s: float = 1.0) -> list[Finding]:
@@ -69,8 +70,9 @@ def _temperature(survey: Survey) -> Finding:
         detail = "no sensor is found, so a camera runs slowly to be safe"
         return Finding("temperature", State.NOTE, detail, _FULL_SPEED)
     if not warm:
+        # To run at full speed is no mend: this machine has sensors, and can get too hot.
         detail = f"no sensor answers, so a camera runs slowly to be safe: {silent}"
-        return Finding("temperature", State.NOTE, detail, _FULL_SPEED)
+        return Finding("temperature", State.NOTE, detail, _NONE_ANSWERS)
     hottest = max(warm, key=lambda name: warm[name])
     detail = f"{len(warm)} of {len(survey.zones)} sensors answer, hottest {hottest} "
     detail += f"{warm[hottest]:.1f} C"

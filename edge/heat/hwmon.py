@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from faceguard.edge.heat.reading import Sensed, Survey
-from faceguard.edge.heat.source import Found, Source, celsius, lowest_trip
+from faceguard.edge.heat.source import Found, Known, Source, celsius, lowest_trip
 from faceguard.edge.heat.zones import TemperatureSource
 from faceguard.engines.power import Rail, monitor_rails
 from faceguard.engines.sysfs import ask, ask_number, names_in
@@ -145,10 +145,10 @@ def _temperatures(folder: Path, chip: str, clock_ns: Callable[[], int]) -> list[
     return found
 
 
-def _lowest_limit_c(folder: Path, channel: str) -> float | None:
+def _lowest_limit_c(folder: Path, channel: str, known: Known) -> float | None:
     """Where the chip itself would act; a value of the sort that means "none" is left out."""
     paths = [folder / f"{channel}_{limit}" for limit in ("max", "crit")]
-    return lowest_trip(celsius(ask_number(path)).value for path in paths)
+    return lowest_trip(celsius(known.number(path)).value for path in paths)
 
 
 def _counters(folder: Path) -> list[Path]:

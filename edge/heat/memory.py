@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from faceguard.edge.heat.reading import COLDEST_C, HOTTEST_C, LEAST_TRIP_C
 
 MOST_ZONES = 64
 MOST_COUNT = 1e15
+_FORGOTTEN_NS = 600_000_000_000
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,30 @@ class Memory:
     looked_ns: int | None = None
     has_sensors: bool = False
     over_current: float | None = None
+
+
+def kept_of(pasts: dict[str, Past], now_ns: int) -> dict[str, Past]:
+    """What is still remembered, by name: no zone for ever, and not any number of them.
+
+    Args:
+        pasts: All zones that were or are there.
+        now_ns: Monotonic nanoseconds.
+    """
+    names = [name for name, past in pasts.items() if 0 <= now_ns - past.seen_ns <= _FORGOTTEN_NS]
+    names.sort(key=lambda name: (-pasts[name].seen_ns, name))
+    kept = set(names[:MOST_ZONES])
+    return {name: _without(pasts[name], kept) for name in sorted(kept)}
+
+
+def _without(past: Past, kept: set[str]) -> Past:
+    """A past that names no zone but those kept."""
+    if past.others_c.keys() <= kept and past.over_c.keys() <= kept:
+        return past
+    return replace(
+        past,
+        others_c={name: c for name, c in past.others_c.items() if name in kept},
+        over_c={name: c for name, c in past.over_c.items() if name in kept},
+    )
 
 
 def to_plain(memory: Memory) -> dict[str, object]:

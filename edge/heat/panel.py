@@ -12,7 +12,7 @@ from faceguard.edge.heat.hwmon import find_monitors
 from faceguard.edge.heat.nvml import NvmlSource
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
 from faceguard.edge.heat.source import Found, Source, joined, without_values
-from faceguard.edge.heat.turns import Turns
+from faceguard.edge.heat.turns import Turns, failed_as
 from faceguard.edge.heat.zones import TemperatureSource, find_zones
 from faceguard.engines.sysfs import GONE
 
@@ -21,7 +21,8 @@ _OLD_NS = 3_000_000_000
 _FORGOTTEN_NS = 60_000_000_000
 _THREADS = "sensors reader"
 _ZONES, _MONITORS, _NVML = "list of zones", "list of monitors", "nvml"
-_SLOW = "slow"
+_ALL_ZONES, _ALL_MONITORS = "thermal zones", "hardware monitors"
+_SLOW, _NOT_LISTED = "slow", "cannot be listed"
 
 
 class Panel:
@@ -57,6 +58,8 @@ class Panel:
         self._gone_ns: dict[str, int] = {}
         # Replaced whole and never changed, so that no lock is needed.
         self._parts: dict[str, tuple[Survey, int]] = {}
+        self._unlisted: dict[str, str] = {}
+        self._trouble: str | None = None
 
     def look(self, limit_s: float, *, at_once: bool = False) -> None:
         """Reads everything; takes twice the limit where much hangs at the same time.
@@ -78,10 +81,11 @@ class Panel:
         done = self._turns.go(jobs, limit_s, at_once=at_once)
         hanging = self._turns.hanging
         parts: dict[str, tuple[Survey, int]] = {}
-        if self._zones is None and _ZONES in hanging:
-            # Not to know whether there are zones is not to have none.
-            unknown = Zone(Sensed(None, _SLOW))
-            parts[_ZONES] = (Survey(zones={"thermal zones": unknown}), now_ns)
+        # Not to know whether there are zones is not to have none.
+        if self._zones is None:
+            parts[_ZONES] = (_unknown(_ALL_ZONES, self._why_unlisted(_ZONES)), now_ns)
+        elif self._monitors is None and not self._zones:
+            parts[_MONITORS] = (_unknown(_ALL_MONITORS, self._why_unlisted(_MONITORS)), now_ns)
         for key, source in sources.items():
             before, read_ns = self._parts.get(key, (source.unread, now_ns))
             if key in self._gone_ns:
@@ -95,13 +99,20 @@ class Panel:
             elif key in self._parts:
                 parts[key] = (before, read_ns)
         self._parts = parts
+        self._trouble = None
+
+    def fail(self, error: Exception) -> None:
+        """Has the survey say that a look failed, once its values are old, until one succeeds."""
+        self._trouble = failed_as(error)
 
     def survey(self) -> Survey:
         """What was read last; what is too old has no value."""
-        oldest_ns = self._clock_ns() - _OLD_NS
+        oldest_ns, trouble, parts = self._clock_ns() - _OLD_NS, self._trouble, self._parts
+        if trouble is not None and not parts:
+            return _unknown(_ALL_ZONES, trouble)
         return joined(
-            part if read_ns >= oldest_ns else without_values(part, "old")
-            for part, read_ns in self._parts.values()
+            part if read_ns >= oldest_ns else without_values(part, trouble or "old")
+            for part, read_ns in parts.values()
         )
 
     def end(self, limit_s: float) -> None:
@@ -120,13 +131,18 @@ class Panel:
         zones = self._turns.go(
             {_ZONES: partial(find_zones, self._root, self._clock_ns)}, limit_s
         ).get(_ZONES)
+        self._unlisted = dict(self._turns.failed)
         self._zones = self._zones if zones is None else zones
         kinds = {found.name for found in self._zones or []}
         monitors = self._turns.go(
             {_MONITORS: partial(find_monitors, self._root, self._clock_ns, kinds)}, limit_s
         ).get(_MONITORS)
+        self._unlisted.update(self._turns.failed)
         self._monitors = self._monitors if monitors is None else monitors
         self._adopt([*(self._zones or []), *(self._monitors or [])], now_ns)
+
+    def _why_unlisted(self, what: str) -> str:
+        return _SLOW if what in self._turns.hanging else self._unlisted.get(what, _NOT_LISTED)
 
     def _adopt(self, found: list[Found], now_ns: int) -> None:
         """Takes in what is new and keeps what is gone for a while."""
@@ -155,7 +171,11 @@ def _read(source: Source) -> Survey:
     try:
         return source.read()
     except Exception as error:  # noqa: BLE001 - one sensor's fault must not blind all others
-        return without_values(source.unread, f"failed ({type(error).__name__})")
+        return without_values(source.unread, failed_as(error))
+
+
+def _unknown(name: str, reason: str) -> Survey:
+    return Survey(zones={name: Zone(Sensed(None, reason))})
 
 
 def _free(wanted: str, taken: Iterable[str]) -> str:

@@ -5,13 +5,22 @@ matplotlib is loaded by the first call and not before.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faceguard.edge.atomic import Staged, one_line
-from faceguard.edge.heat.series import SHARE, Column, Series
+from faceguard.edge.heat.plot_lines import (
+    GREY,
+    SHADE,
+    blind,
+    blind_stretches,
+    fill,
+    known,
+    line,
+    plain,
+    time_axis,
+)
+from faceguard.edge.heat.series import SHARE, Series
 from faceguard.engines.errors import MissingPackage, UsageError
 
 if TYPE_CHECKING:
@@ -19,19 +28,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOUR = "#b2182b"
-_COOL, _GREY, _LIMIT = "#2166ac", "#8c8c8c", "#d6604d"
-# Told apart by the colour-blind too (Okabe and Ito), and lighter than what is drawn over them.
+_COOL, _LIMIT = "#2166ac", "#d6604d"
+# What is believed is a zone's own value, as a rule: a broad band, on which that zone is seen.
+_BAND: dict[str, Any] = {"width": 4.5, "alpha": 0.4}
+_BOUND: dict[str, Any] = {"width": 1.2, "order": 2.6, "steps": True}
+# Told apart by the colour-blind too (Okabe and Ito).
 _ZONES = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#999933", "#882255", "#777777")
-_MOST_NAMES, _LONGEST_NAME = 8, 60
-_SHADE = 0.22
+_MOST_NAMES = 8
 _WIDTH_IN, _DPI = 10.0, 120
-_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
-_DAY_S = 86_400
-_MOST_TICKS = 13
-# Name, seconds, and from which span on.
-_UNITS = (("h", 3600, 4 * 3600), ("min", 60, 120), ("s", 1, 0))
-# What is larger was never measured, and matplotlib fails at what is much larger.
-_MOST = 1e6
 
 
 class Panels(NamedTuple):
@@ -97,7 +101,7 @@ def figure(series: Series) -> Figure:
     )[:, 0]
     panels = Panels(*axes, *[None] * (4 - len(axes)))
     draw(series, panels)
-    drawn.suptitle(_plain(series.title), fontsize=11, x=0.01, ha="left")
+    drawn.suptitle(plain(series.title), fontsize=11, x=0.01, ha="left")
     drawn.align_ylabels(axes)
     return drawn
 
@@ -119,28 +123,28 @@ def draw(series: Series, panels: Panels, *, colour: str = COLOUR, label: str | N
     from matplotlib.ticker import MaxNLocator
 
     alone = label is None
-    line: dict[str, Any] = {} if label is None else {"color": colour, "label": _plain(label)}
+    look: dict[str, Any] = {} if label is None else {"color": colour, "label": plain(label)}
     # What other runs need stays in sight.
     seen = {axes: axes.get_ylim() for axes in panels if axes is not None and axes.has_data()}
     if panels.temperature is not None:
-        _temperature(panels.temperature, series, line or {"color": COLOUR}, alone=alone)
+        _temperature(panels.temperature, series, look or {"color": COLOUR}, alone=alone)
     if panels.rate is not None:
-        _fill(panels.rate, series, series.rate, line or {"color": "#1b7837"}, alone=alone)
+        fill(panels.rate, series, series.rate, look or {"color": "#1b7837"}, alone=alone)
         panels.rate.set_ylabel(series.rate_unit)
-        top = 100.0 if series.rate_unit == SHARE else max(_known(series.rate), default=1.0)
+        top = 100.0 if series.rate_unit == SHARE else max(known(series.rate), default=1.0)
         panels.rate.set_ylim(0, max(0.1, 1.12 * top))
     if panels.level is not None:
-        _fill(panels.level, series, series.level, line or {"color": "#762a83"}, alone=alone)
+        fill(panels.level, series, series.level, look or {"color": "#762a83"}, alone=alone)
         panels.level.set_ylabel("level")
-        panels.level.set_ylim(0, max(3.0, 1.12 * max(_known(series.level), default=0.0)))
+        panels.level.set_ylim(0, max(3.0, 1.12 * max(known(series.level), default=0.0)))
         panels.level.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     if panels.power is not None and series.power_w:
-        _line(panels.power, series, series.power_w, line or {"color": _COOL}, width=1.2)
-        top = max([*_known(series.power_w), *_known([series.power_limit_w])], default=1.0)
-        if _known([series.power_limit_w]):
-            panels.power.axhline(
-                series.power_limit_w or 0.0, color=_LIMIT, linestyle="--", linewidth=1.2
+        line(panels.power, series, series.power_w, look or {"color": _COOL}, width=1.2)
+        if known(series.power_limit_w):
+            line(
+                panels.power, series, series.power_limit_w, {"color": _LIMIT}, style="--", **_BOUND
             )
+        top = max(known(series.power_w) + known(series.power_limit_w), default=1.0)
         panels.power.set_ylabel("power, W")
         panels.power.set_ylim(0, max(0.1, 1.12 * top))
     for shared, (low, high) in seen.items():
@@ -148,12 +152,12 @@ def draw(series: Series, panels: Panels, *, colour: str = COLOUR, label: str | N
         shared.set_ylim(min(low, now_low), max(high, now_high))
     for axes in panels:
         if axes is not None:
-            _blind(axes, series)
+            blind(axes, series)
             axes.grid(visible=True, color="#e3e3e3", linewidth=0.6)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
             axes.margins(x=0)
-    _time(panels, series)
+    time_axis([axes for axes in panels if axes is not None], series)
 
 
 def _matplotlib() -> Any:  # noqa: ANN401 - a module that may not be there has no type
@@ -168,14 +172,15 @@ def _matplotlib() -> Any:  # noqa: ANN401 - a module that may not be there has n
     return made
 
 
-def _temperature(axes: Axes, series: Series, line: dict[str, Any], *, alone: bool) -> None:
-    _line(axes, series, series.temperature_c, {"label": "believed", **line}, width=1.5)
+def _temperature(axes: Axes, series: Series, look: dict[str, Any], *, alone: bool) -> None:
+    band: dict[str, Any] = _BAND if alone and series.zones_c else {"width": 1.5}
+    line(axes, series, series.temperature_c, {"label": "believed", **look}, **band)
     limit = {"color": _LIMIT, "label": "limit" if alone else None}
-    _line(axes, series, series.limit_c, limit, width=1.2, style="--", order=2.6)
+    line(axes, series, series.limit_c, limit, style="--", **_BOUND)
     if alone:
         emergency = {"color": _LIMIT, "label": "pause at once"}
         if series.emergency_c:
-            _line(axes, series, series.emergency_c, emergency, width=1.2, style=":", order=2.6)
+            line(axes, series, series.emergency_c, emergency, style=":", **_BOUND)
         _zones(axes, series)
     axes.set_ylabel("temperature, \N{DEGREE SIGN}C")
     _room(axes, series)
@@ -185,19 +190,19 @@ def _zones(axes: Axes, series: Series) -> None:
     """Each zone, thin, and who is who."""
     from matplotlib.patches import Patch
 
-    seen = {name: column for name, column in series.zones_c.items() if _known(column)}
+    seen = {name: column for name, column in series.zones_c.items() if known(column)}
     for place, (name, column) in enumerate(seen.items()):
-        style = {"color": _ZONES[place % len(_ZONES)], "label": _plain(name)}
-        _line(axes, series, column, style, width=0.7, alpha=0.8, order=2.4)
+        style = {"color": _ZONES[place % len(_ZONES)], "label": plain(name)}
+        line(axes, series, column, style, width=1.1, order=2.55)
     handles, names = axes.get_legend_handles_labels()
-    if any(_blind_stretches(series)):
-        handles.append(Patch(color=_GREY, alpha=_SHADE, linewidth=0))
+    if any(blind_stretches(series)):
+        handles.append(Patch(color=GREY, alpha=SHADE, linewidth=0))
         names.append("blind")
-    known = 3 + _MOST_NAMES
-    left = f"and {len(names) - known} more" if len(names) > known else None
+    most = 3 + _MOST_NAMES
+    left = f"and {len(names) - most} more" if len(names) > most else None
     legend = axes.legend(
-        handles[:known],
-        names[:known],
+        handles[:most],
+        names[:most],
         title=left,
         loc="lower left",
         bbox_to_anchor=(-0.005, 1.0),
@@ -216,9 +221,9 @@ def _zones(axes: Axes, series: Series) -> None:
 
 def _room(axes: Axes, series: Series) -> None:
     """All that is near the limit, and no zone that is far off."""
-    seen = _known(series.temperature_c) or [c for z in series.zones_c.values() for c in _known(z)]
-    lines = _known(series.limit_c) + _known(series.emergency_c)
-    zones = [c for column in series.zones_c.values() for c in _known(column)]
+    seen = known(series.temperature_c) or [c for z in series.zones_c.values() for c in known(z)]
+    lines = known(series.limit_c) + known(series.emergency_c)
+    zones = [c for column in series.zones_c.values() for c in known(column)]
     if not seen + lines:
         return
     low, high = min(seen + lines), max(seen + lines)
@@ -226,90 +231,3 @@ def _room(axes: Axes, series: Series) -> None:
     low = min([low, *(c for c in zones if low - 25 <= c)])
     high = max([high, *(c for c in zones if c <= high + 15)])
     axes.set_ylim(low - 2, high + 2)
-
-
-def _line(
-    axes: Axes,
-    series: Series,
-    column: Column,
-    look: dict[str, Any],
-    *,
-    width: float,
-    style: str = "-",
-    alpha: float = 1.0,
-    order: float = 2.5,
-) -> None:
-    axes.plot(
-        series.seconds,
-        _finite(column),
-        linestyle=style,
-        linewidth=width,
-        alpha=alpha,
-        zorder=order,
-        solid_joinstyle="round",
-        **look,
-    )
-
-
-def _fill(axes: Axes, series: Series, column: Column, look: dict[str, Any], *, alone: bool) -> None:
-    """What changes in steps: each value holds until the next."""
-    values = _finite(column)
-    axes.step(series.seconds, values, where="post", linewidth=1.2, **look)
-    if alone:
-        axes.fill_between(
-            series.seconds, values, step="post", alpha=0.18, linewidth=0, color=look["color"]
-        )
-
-
-def _blind(axes: Axes, series: Series) -> None:
-    """Shades where no temperature is believed."""
-    for begun, ended in _blind_stretches(series):
-        axes.axvspan(begun, ended, color=_GREY, alpha=_SHADE, linewidth=0, zorder=0.5)
-
-
-def _blind_stretches(series: Series) -> Iterator[tuple[float, float]]:
-    start: float | None = None
-    columns = zip(series.seconds, series.temperature_c, series.level, strict=True)
-    for seconds, temperature_c, level in columns:
-        is_blind = temperature_c is None and level is not None
-        if is_blind and start is None:
-            start = seconds
-        elif not is_blind and start is not None:
-            yield start, seconds
-            start = None
-    if start is not None:
-        yield start, series.seconds[-1]
-
-
-def _time(panels: Panels, series: Series) -> None:
-    """Ticks at whole minutes or hours; the lowest panel names them."""
-    from matplotlib.ticker import FuncFormatter, MultipleLocator
-
-    there = [axes for axes in panels if axes is not None]
-    span_s = max(1.0, series.seconds[-1] - series.seconds[0])
-    fitting = (step for step in _STEPS_S if span_s / step <= _MOST_TICKS)
-    step_s = next(fitting, _DAY_S * math.ceil(span_s / _DAY_S / _MOST_TICKS))
-    unit, one_s = next((name, one_s) for name, one_s, from_s in _UNITS if span_s >= from_s)
-
-    def told(at_s: float, _place: int) -> str:
-        return f"{at_s / one_s:g}"
-
-    for axes in there:
-        axes.xaxis.set_major_locator(MultipleLocator(step_s))
-        axes.xaxis.set_major_formatter(FuncFormatter(told))
-    there[-1].set_xlabel(f"time, {unit}")
-
-
-def _known(column: Column) -> list[float]:
-    return [value for value in _finite(column) if not math.isnan(value)]
-
-
-def _finite(column: Column) -> list[float]:
-    """NaN where there is nothing to draw."""
-    return [math.nan if v is None or not -_MOST < v < _MOST else float(v) for v in column]
-
-
-def _plain(text: str) -> str:
-    """A text with nothing in it that matplotlib reads as more, of letters that its font has."""
-    shown = one_line(text)[:_LONGEST_NAME].encode("latin-1", "replace").decode("latin-1")
-    return (" " if shown.startswith("_") else "") + shown.replace("$", r"\$")

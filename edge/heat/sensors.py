@@ -53,7 +53,8 @@ class Sensors(Closing):
     def latest(self) -> Survey:
         """What is known now; what is older than 3 s has no value and the reason "old".
 
-        Empty before the first look is done, which takes some milliseconds.
+        Empty before the first look is done, which takes some milliseconds; that says nothing of
+        whether the machine has sensors. Where looks fail, that is the reason in place of "old".
         """
         return self._panel.survey()
 
@@ -66,7 +67,10 @@ class Sensors(Closing):
     def _work(self) -> None:
         while not self._end.is_set():
             begun_s = time.monotonic()
-            self._panel.look(_LIMIT_S)
+            try:
+                self._panel.look(_LIMIT_S)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
+                self._panel.fail(error)
             self._end.wait(max(0.0, self._period_s - (time.monotonic() - begun_s)))
         self._panel.end(_END_S)
 

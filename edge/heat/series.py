@@ -35,7 +35,7 @@ class Series:
         rate_unit: `FRAMES_PER_S` or `SHARE`.
         emergency_c: Where everything pauses; empty for no such line.
         power_w: What the board drew; empty for no such panel.
-        power_limit_w: What it may draw.
+        power_limit_w: What it may draw; empty for no such line.
         zones_c: Each zone as it was read.
     """
 
@@ -48,7 +48,7 @@ class Series:
     rate_unit: str = FRAMES_PER_S
     emergency_c: Column = ()
     power_w: Column = ()
-    power_limit_w: float | None = None
+    power_limit_w: Column = ()
     zones_c: Mapping[str, Column] = field(default_factory=dict)
 
 
@@ -83,11 +83,10 @@ def series_of(entries: Iterable[Entry], title: str) -> Series:
         if moment.is_fresh and seconds:
             # What was, held for a second more.
             seconds.append(min(seconds[-1] + 1.0, (seconds[-1] + moment.seconds) / 2))
-            table.append([None] * (6 + len(zones)))
+            table.append([None] * (7 + len(zones)))
         seconds.append(moment.seconds)
         table.append(_cells(moment, zones, knows_rate=knows_rate))
-    temperature, limit, emergency, level, rate, power, *read = zip(*table, strict=True)
-    limits_w = [moment.entry.section.settings.power_limit_w for moment in moments]
+    temperature, limit, emergency, level, rate, power, limit_w, *read = zip(*table, strict=True)
     return Series(
         title=f"{title}, from {began} UTC" if began else title,
         seconds=seconds,
@@ -98,7 +97,7 @@ def series_of(entries: Iterable[Entry], title: str) -> Series:
         rate_unit=FRAMES_PER_S if knows_rate else SHARE,
         emergency_c=emergency,
         power_w=power if any(watts is not None for watts in power) else (),
-        power_limit_w=limits_w[-1],
+        power_limit_w=limit_w if any(watts is not None for watts in limit_w) else (),
         zones_c={name: read[place] for place, name in enumerate(zones)},
     )
 
@@ -176,5 +175,6 @@ def _cells(moment: _Moment, zones: Iterable[str], *, knows_rate: bool) -> list[f
         budget.level,
         rate,
         reading.power_w,
+        section.settings.power_limit_w,
         *(read[name].temperature_c.value if name in read else None for name in zones),
     ]

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from faceguard.edge.heat.reading import Sensed, Survey, Zone
-from faceguard.engines.sysfs import Number
+from faceguard.edge.heat.reading import COLDEST_C, HOTTEST_C, LEAST_TRIP_C, Sensed, Survey, Zone
+from faceguard.engines.sysfs import GONE, Number, ask, ask_number, names_in
 
 T = TypeVar("T")
-
-_COLDEST_C = -40.0
-_HOTTEST_C = 150.0
-# A trip point below this stands for none: PCs report 0 or -274 there, and 20 for "unused".
-_LOWEST_TRIP_C = 40.0
 
 
 class Source(Protocol):
@@ -73,6 +69,47 @@ class Kept(Generic[T]):
         self._kept = None
 
 
+class Known:
+    """What files said; where one fails to answer, what it said last. Only an absent one is none.
+
+    Attributes:
+        lacks: Whether some file failed that never answered before; to be set to False before.
+    """
+
+    def __init__(self) -> None:
+        """Knows nothing yet."""
+        self.lacks = False
+        self._texts: dict[Path, str] = {}
+        self._numbers: dict[Path, float] = {}
+        self._names: dict[Path, list[str]] = {}
+
+    def text(self, path: Path) -> str | None:
+        """The text of a short file; None where it is absent, or never answered."""
+        text, reason = ask(path)
+        return self._last(self._texts, path, text, reason)
+
+    def number(self, path: Path) -> Number:
+        """The whole number in a short file; a reason where it is absent, or never gave one."""
+        value, reason = ask_number(path)
+        return Number(self._last(self._numbers, path, value, reason), reason)
+
+    def names(self, folder: Path) -> list[str]:
+        """What stands in a folder."""
+        names = names_in(folder)
+        return self._last(self._names, folder, names, None) or []
+
+    def _last(
+        self, known: dict[Path, T], path: Path, value: T | None, reason: str | None
+    ) -> T | None:
+        if value is not None:
+            known[path] = value
+        elif reason == GONE:
+            known.pop(path, None)
+        elif path not in known:
+            self.lacks = True
+        return known.get(path)
+
+
 def celsius(millidegrees: Number) -> Sensed:
     """A temperature from a number of the kernel's, or why it is none."""
     if millidegrees.value is None:
@@ -82,14 +119,14 @@ def celsius(millidegrees: Number) -> Sensed:
 
 def believable(value_c: float) -> Sensed:
     """A temperature that electronics can have; else the reason "absurd (-274)"."""
-    if _COLDEST_C <= value_c <= _HOTTEST_C:
+    if COLDEST_C <= value_c <= HOTTEST_C:
         return Sensed(value_c)
     return Sensed(None, f"absurd ({value_c:g})")
 
 
 def lowest_trip(trips_c: Iterable[float | None]) -> float | None:
     """The lowest of some trip points that can be meant; None where there is none."""
-    meant = [c for c in trips_c if c is not None and _LOWEST_TRIP_C <= c <= _HOTTEST_C]
+    meant = [c for c in trips_c if c is not None and LEAST_TRIP_C <= c <= HOTTEST_C]
     return min(meant, default=None)
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from faceguard.edge.heat.lost import carried, compared
 from faceguard.edge.heat.memory import (
     MOST_COUNT,
-    MOST_ZONES,
     Leap,
     Memory,
     Past,
     from_plain,
+    kept_of,
     to_plain,
 )
 from faceguard.edge.heat.reading import (
@@ -42,7 +42,6 @@ _FALL_C_PER_S = 15.0
 _LEAP_STANDS_NS = 60 * _S
 _GAP_NS = 10 * _S
 _ABSENT_NS = 60 * _S
-_FORGOTTEN_NS = 600 * _S
 _MOST_W = 1000.0
 _LONGEST_REASON = 120
 # Of 33.3 - 30.3 floats make a hair less than 3.
@@ -119,7 +118,7 @@ def judge(
     pasts = {name: _witnessed(name, past, calm) for name, past in pasts.items()}
     for name in believed:
         pasts[name] = compared(name, pasts[name], known.get(name), believed, now_ns)
-    kept = _kept({**known, **pasts}, now_ns)
+    kept = kept_of({**known, **pasts}, now_ns)
     hold_ns = int(settings.blind_after_s * _S)
     lost = carried(kept, believed, now_ns, hold_ns)
     felt = {**believed, **{name: value_c for name, (value_c, _) in lost.items()}}
@@ -235,25 +234,6 @@ def _witnessed(name: str, past: Past, calm: dict[str, float]) -> Past:
         if other != name and abs(value_c - others_c[other]) >= _OTHERS_MOVE_C - _ROUNDING:
             return replace(past, moved=True, others_c={})
     return replace(past, others_c=others_c)
-
-
-def _kept(pasts: dict[str, Past], now_ns: int) -> dict[str, Past]:
-    """What is still remembered, by name: no zone for ever, and not any number of them."""
-    names = [name for name, past in pasts.items() if 0 <= now_ns - past.seen_ns <= _FORGOTTEN_NS]
-    names.sort(key=lambda name: (-pasts[name].seen_ns, name))
-    kept = set(names[:MOST_ZONES])
-    return {name: _without(pasts[name], kept) for name in sorted(kept)}
-
-
-def _without(past: Past, kept: set[str]) -> Past:
-    """A past that names no zone but those kept."""
-    if past.others_c.keys() <= kept and past.over_c.keys() <= kept:
-        return past
-    return replace(
-        past,
-        others_c={name: c for name, c in past.others_c.items() if name in kept},
-        over_c={name: c for name, c in past.over_c.items() if name in kept},
-    )
 
 
 def _limit_c(trip_c: float | None, settings: GovernorSettings) -> float:

@@ -28,6 +28,8 @@ class Turns:
         self._name = name
         self._end = end
         self._hanging: dict[str, threading.Thread] = {}
+        self.failed: dict[str, str] = {}
+        """Of the last `go`, by keys: "failed (LookupError)" where a job raised."""
 
     @property
     def hanging(self) -> frozenset[str]:
@@ -40,14 +42,14 @@ class Turns:
         """Does jobs, one after the other until one of them hangs, then all others at once.
 
         Args:
-            jobs: By keys; those that still hang from before are left out. None of them may raise.
+            jobs: By keys; those that still hang from before are left out.
             limit_s: A job that takes longer hangs. All of it takes twice as long at most, with
                 some tenths.
             at_once: Each gets a thread of its own from the beginning.
 
         Returns:
-            What the jobs returned that came back in time. It lacks those that hang, and all that
-            did not begin since `end` was set or the system gave no thread.
+            What the jobs returned that came back in time. It lacks those that hang or failed, and
+            all that did not begin since `end` was set or the system gave no thread.
         """
         self._hanging = {key: self._hanging[key] for key in self.hanging}
         todo = {key: job for key, job in jobs.items() if key not in self._hanging}
@@ -64,13 +66,16 @@ class Turns:
             self._wait(alone, limit_s)
             turns += alone
         done: dict[str, T] = {}
+        failed: dict[str, str] = {}
         for turn in turns:
             if turn.ended.is_set() and turn.thread.ident is not None:
                 turn.thread.join()
             results = dict(turn.done)
             done.update(results)
-            for key in turn.keys - results.keys():
+            failed.update(dict(turn.failed))
+            for key in turn.keys - results.keys() - failed.keys():
                 self._hanging[key] = turn.thread
+        self.failed = failed
         return done
 
     def let_go(self, limit_s: float) -> None:
@@ -85,9 +90,14 @@ class Turns:
         progress, left = -1, _SLICES
         for turn in turns:
             while left and not self._end.is_set() and not turn.ended.wait(limit_s / _SLICES):
-                now = sum(len(each.done) for each in turns)
+                now = sum(len(each.done) + len(each.failed) for each in turns)
                 left = left - 1 if now == progress or len(turns) > 1 else _SLICES
                 progress = now
+
+
+def failed_as(error: Exception) -> str:
+    """The reason of what should not have happened; its words may be anything, and stay out."""
+    return f"failed ({type(error).__name__})"
 
 
 class _Turn(Generic[T]):
@@ -96,6 +106,7 @@ class _Turn(Generic[T]):
     def __init__(self, name: str, jobs: Mapping[str, Callable[[], T]]) -> None:
         self.keys = set(jobs)
         self.done: dict[str, T] = {}
+        self.failed: dict[str, str] = {}
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._jobs = deque(jobs.items())
@@ -120,7 +131,10 @@ class _Turn(Generic[T]):
         try:
             while (next_one := self._next()) is not None:
                 key, job = next_one
-                self.done[key] = job()
+                try:
+                    self.done[key] = job()
+                except Exception as error:  # noqa: BLE001 - one job's fault ends no other
+                    self.failed[key] = failed_as(error)
         finally:
             self.ended.set()
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from faceguard.edge.budget import Budget
 from faceguard.edge.heat.felt import Felt, Told
 from faceguard.edge.heat.governor import Governor, Outlook
 from faceguard.edge.heat.ladder import Rung, ladder

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
-from faceguard.edge.heat.source import Found, Kept, celsius, lowest_trip
+from faceguard.edge.heat.source import Found, Kept, Known, celsius, lowest_trip
 from faceguard.engines.sysfs import GONE, ask, ask_number, names_in
 
 THERMAL = Path("sys/class/thermal")
@@ -28,7 +28,7 @@ class TemperatureSource:
         self,
         name: str,
         path: Path,
-        read_trip_c: Callable[[], float | None],
+        read_trip_c: Callable[[Known], float | None],
         clock_ns: Callable[[], int],
     ) -> None:
         """Reads nothing yet.
@@ -36,12 +36,14 @@ class TemperatureSource:
         Args:
             name: Of the zone, in the survey.
             path: The file with its temperature.
-            read_trip_c: Reads its lowest trip point; called once a minute.
+            read_trip_c: Reads its lowest trip point; called once a minute, and with each
+                temperature while files fail that never answered.
             clock_ns: Monotonic nanoseconds.
         """
         self._name = name
         self._path = path
-        self._trip_c = Kept(read_trip_c, _TRIPS_EVERY_NS, clock_ns)
+        self._known = Known()
+        self._trip_c = Kept(partial(read_trip_c, self._known), _TRIPS_EVERY_NS, clock_ns)
 
     @property
     def unread(self) -> Survey:
@@ -50,7 +52,11 @@ class TemperatureSource:
 
     def read(self) -> Survey:
         """Its temperature."""
-        return Survey(zones={self._name: Zone(celsius(ask_number(self._path)), self._trip_c.get())})
+        trip_c = self._trip_c.get()
+        if self._known.lacks:
+            self._known.lacks = False
+            self._trip_c.forget()
+        return Survey(zones={self._name: Zone(celsius(ask_number(self._path)), trip_c)})
 
     def forget_trips(self) -> None:
         """Has the trip points read again with the next temperature."""
@@ -79,7 +85,7 @@ def find_zones(root: Path, clock_ns: Callable[[], int]) -> list[Found] | None:
     return found
 
 
-def lowest_trip_c(zone: Path) -> float | None:
+def lowest_trip_c(zone: Path, known: Known | None = None) -> float | None:
     """The temperature at which the kernel begins to act on a zone; None where it never does.
 
     A passive trip point to which only a notice is bound counts for nothing: on Orin boards that is
@@ -87,35 +93,37 @@ def lowest_trip_c(zone: Path) -> float | None:
 
     Args:
         zone: The folder of the zone.
+        known: What its files said before, for those that fail now.
     """
-    names = names_in(zone) or []
-    bound = _bound(zone, names)
+    known = known or Known()
+    names = known.names(zone)
+    bound = _bound(zone, names, known)
     trips_c = []
     for name in names:
         number = name.removeprefix("trip_point_").removesuffix("_type")
         if name != f"trip_point_{number}_type" or not number.isdecimal():
             continue
-        kind = ask(zone / name).text
+        kind = known.text(zone / name)
         # The drivers of some PCs call a type by more than one word.
         if kind not in _ACTIVE_TRIPS:
             continue
         cooling = bound.get(int(number))
         if kind == "passive" and cooling and cooling <= NOTICES:
             continue
-        trips_c.append(celsius(ask_number(zone / f"trip_point_{number}_temp")).value)
+        trips_c.append(celsius(known.number(zone / f"trip_point_{number}_temp")).value)
     return lowest_trip(trips_c)
 
 
-def _bound(zone: Path, names: list[str]) -> dict[int, set[str]]:
+def _bound(zone: Path, names: list[str], known: Known) -> dict[int, set[str]]:
     """The types of the cooling devices that the kernel uses at each trip point."""
     found: dict[int, set[str]] = {}
     for name in names:
         device = name.removesuffix("_trip_point")
         if device == name or not device.startswith("cdev"):
             continue
-        trip = ask_number(zone / name).value
+        trip = known.number(zone / name).value
         if trip is not None and trip != _UNBOUND:
-            kind = ask(zone / device / "type").text
+            kind = known.text(zone / device / "type")
             found.setdefault(int(trip), set()).add(kind or "unknown")
     return found
 

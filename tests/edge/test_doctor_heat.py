@@ -70,7 +70,10 @@ def test_no_sensor_that_answers(tmp_path: Path) -> None:
     assert finding.state is State.NOTE
     assert "no sensor answers" in finding.detail
     assert "cpu-thermal: empty" in finding.detail
+    # To take the limit away is no mend where there is something to measure.
     assert finding.mend is not None
+    assert "reboot" in finding.mend
+    assert "unlimited" not in finding.mend
 
 
 def test_another_machine_has_no_fan_and_no_mode_to_tell_of(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ WELL = {
     "recorded": {"bytes": 5_000_000_000, "paused": False},
     "temperatures_c": {"cpu-thermal": 58.2, "gpu-thermal": 61.4, "cv0-thermal": None},
     "level": 0,
-    "budget": "cool",
+    "budget": "within its limits",
     "paused": False,
     "thermal": {
         "zone": "gpu-thermal",
@@ -51,7 +51,7 @@ WELL = {
         "settles_c": 63.7,
         "level": 0,
         "levels": 32,
-        "reason": "cool",
+        "reason": "within its limits",
         "rate": 29.9,
         "frames_per_s": None,
         "detect_every": 2,
@@ -115,7 +115,7 @@ def test_all_is_well(write, status):
             "cv0-thermal no reading (busy (EAGAIN))"
         ),
         "  power     9.8 W, mode 15W, GPU 31%",
-        "  level     all frames, level 0 of 31 (cool)",
+        "  level     all frames, level 0 of 31 (within its limits)",
         f"  process   {os.getpid()}, version 0.1.0, wrote this just now",
     ]
 
@@ -134,6 +134,13 @@ def test_all_is_well(write, status):
             "it is as slow as it may be (power: 15.2 of 15 W)",
         ),
         (thermal(level=4, blind="gpu: stuck"), "no temperature is believed (gpu: stuck)"),
+        (
+            thermal(zone="cpu-thermal", temperature_c=78.4, level=4, reason="heat: hot"),
+            "cpu-thermal at 78 C, over its limit of 75 C",
+        ),
+        (thermal(lost={"cpu-thermal": "gone"}), "cpu-thermal is not believed (gone)"),
+        (thermal(power_trouble="thermal.power_limit_w is low"), "thermal.power_limit_w is low"),
+        (thermal(trace_trouble="no trace is written: full"), "no trace is written: full"),
         ({"outputs": {"rtsp": {"up": False}}}, "rtsp does not work"),
         ({"recorded": {"paused": True, "bytes": 0}}, "no space for recordings"),
     ],
@@ -145,6 +152,28 @@ def test_trouble_is_told_first_and_is_exit_code_1(write, status, changes, word):
     first = said.splitlines()[0]
     assert first.startswith("front: running for 3 h 12 min, in trouble: ")
     assert word in first
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"level": 3, "reason": "heat: hot"}, "all is well, slowed down for heat"),
+        ({"level": 3, "reason": "cooler: so"}, "all is well, slowed down for heat"),
+        ({"level": 3, "reason": "power: 9 of 8 W"}, "all is well, slowed down for power"),
+        (
+            {"level": 1, "reason": "throttled: over-current"},
+            "all is well, slowed down since the board is throttled",
+        ),
+        # A hair above the limit is where it is kept.
+        ({"temperature_c": 75.9}, "all is well"),
+        ({"lost": {}, "power_trouble": None, "trace_trouble": None}, "all is well"),
+    ],
+)
+def test_to_be_slower_for_heat_is_well_and_is_said(write, status, changes, words):
+    write(**thermal(**changes))
+    code, said = status()
+    assert code == 0
+    assert said.splitlines()[0] == f"front: running for 3 h 12 min, {words}"
 
 
 @pytest.mark.parametrize("state", State)
@@ -208,7 +237,7 @@ def test_what_is_shown_instead_of_the_picture_is_said(write, status, changes, wo
             "no frames, level 31 of 31 (too hot)",
         ),
         # As an older version wrote it.
-        ({"level": 2, "thermal": None}, "2 (cool)"),
+        ({"level": 2, "thermal": None}, "2 (within its limits)"),
     ],
 )
 def test_what_may_be_spent_in_words(write, status, changes, row):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from faceguard.edge.heat.hwmon import find_monitors
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
 from faceguard.edge.heat.sensors import read_once
 from tests.edge.heat.sys_tree import monitor, write, zone
@@ -117,3 +118,19 @@ def test_over_current_is_the_sum_or_nothing(tmp_path: Path):
     (chip / "oc2_event_cnt").unlink()
     (chip / "oc2_event_cnt").mkdir()
     assert survey(tmp_path) == Survey(over_current=Sensed(None, "failed (EISDIR)"))
+
+
+def test_a_limit_that_fails_is_the_last_known(tmp_path: Path):
+    chip = monitor(
+        tmp_path, 0, "coretemp", temp1_input="61000", temp1_max="80000", temp1_crit="100000"
+    )
+    now_ns = [0]
+    (found,) = find_monitors(tmp_path, lambda: now_ns[0]) or []
+    source = found.make("cpu")
+    assert source.read().zones["cpu"].trip_c == 80
+    write(chip / "temp1_max", "")
+    now_ns[0] = 61_000_000_000
+    assert source.read().zones["cpu"].trip_c == 80
+    (chip / "temp1_max").unlink()
+    now_ns[0] = 122_000_000_000
+    assert source.read().zones["cpu"].trip_c == 100

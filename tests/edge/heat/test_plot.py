@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +130,7 @@ def test_a_picture_shows_what_was_recorded(tmp_path: Path) -> None:
     plot_file(series(path), picture)
     shown = pixels(picture)
     assert shown.shape[1] == 1200
-    for colour in (plot.COLOUR, "#1b7837", "#762a83", "#2166ac"):
+    for colour in (plot._ZONES[0], "#1b7837", "#762a83", "#2166ac"):
         assert near(shown, colour) > 200
     drawn = figure(series(path))
     names = [axes.get_ylabel() for axes in drawn.axes]
@@ -236,6 +237,59 @@ def test_without_matplotlib_it_is_said_how_to_get_it(tmp_path: Path) -> None:
     assert "pip install 'faceguard-edge[plot]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "a.png").exists()
+
+
+def test_a_change_of_limit_is_a_step() -> None:
+    changed = replace(RUN, limit_c=[75.0, 60.0, 60.0], emergency_c=[80.0, 65.0, 65.0])
+    lines = {line.get_label(): line for line in figure(changed).axes[0].get_lines()}
+    for name in ("limit", "pause at once"):
+        (path,) = [lines[name].get_path()]
+        slopes = [(a, b) for a, b in pairwise(path.vertices) if a[0] != b[0] and a[1] != b[1]]
+        assert len(path.vertices) == 5
+        assert slopes == []
+
+
+def test_a_change_of_the_limit_of_power_is_kept(tmp_path: Path) -> None:
+    wanted = replace(SETTINGS, power_limit_w=10.0)
+    strict = seconds_of(warming(3), settings=wanted, begin_ns=1_003 * S)
+    drawn = series(written(tmp_path / "a.csv", seconds_of(warming(3)), strict))
+    assert list(drawn.power_limit_w) == [None] * 3 + [10.0] * 3
+    limit = figure(drawn).axes[3].get_lines()[1]
+    assert list(limit.get_ydata())[3:] == [10.0] * 3
+    assert series(written(tmp_path / "b.csv", seconds_of(warming(3)))).power_limit_w == ()
+
+
+def test_the_zone_that_is_believed_is_seen_too(tmp_path: Path) -> None:
+    path, picture = written(tmp_path / "a.csv", seconds_of(warming(300))), tmp_path / "a.png"
+    plot_file(series(path), picture)
+    # Its whole way, and not in the legend alone.
+    shown = pixels(picture)[100:480]
+    assert near(shown, plot._ZONES[0]) > 500
+    drawn = {line.get_label(): line for line in figure(series(path)).axes[0].get_lines()}
+    assert drawn["believed"].get_zorder() < drawn["cpu-thermal"].get_zorder()
+    assert drawn["believed"].get_linewidth() > drawn["cpu-thermal"].get_linewidth()
+
+
+@pytest.mark.parametrize(
+    ("span_s", "unit", "told"),
+    [
+        (2, "s", ["0", "1", "2"]),
+        (90, "s", ["0", "10", "20"]),
+        (180, "s", ["0", "15", "30"]),
+        (300, "s", ["0", "30", "60"]),
+        (500, "min", ["0", "1", "2"]),
+        (5 * 3600, "min", ["0", "30", "60"]),
+        (12 * 3600, "h", ["0", "1", "2"]),
+        (100 * 86_400, "h", ["0", "192", "384"]),
+    ],
+)
+def test_ticks_are_whole_seconds_minutes_or_hours(span_s: int, unit: str, told: list[str]) -> None:
+    lowest = figure(replace(RUN, seconds=[0.0, span_s / 2, float(span_s)])).axes[-1]
+    assert lowest.get_xlabel() == f"time, {unit}"
+    ticks = [at for at in lowest.get_xticks() if at >= 0]
+    assert [lowest.xaxis.get_major_formatter()(at) for at in ticks][:3] == told
+    one_s = {"s": 1, "min": 60, "h": 3600}[unit]
+    assert all(at % one_s == 0 for at in ticks)
 
 
 def test_levels_of_a_ladder_are_whole_numbers(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
+from faceguard.edge.heat.felt import Told
 from faceguard.edge.heat.ladder import ladder
 from faceguard.edge.heat.reading import Survey
 from faceguard.edge.heat.replay import Summary, replay, try_out
 from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
 from faceguard.edge.heat.trace_file import read_trace
 from faceguard.edge.heat.trace_format import MARK
-from faceguard.edge.heat.felt import Told
 from faceguard.edge.heat.watch import Watch
 from faceguard.edge.service.quiet import Quiet
 from faceguard.engines.errors import InputError
@@ -165,13 +165,63 @@ def test_other_settings_are_summed_up_beside_what_was_recorded(tmp_path: Path) -
     assert strict.hottest_c == recorded.hottest_c
 
 
-def test_after_a_gap_another_governor_begins_anew(tmp_path: Path) -> None:
+def test_after_a_gap_another_governor_begins_where_the_recorded_one_did(tmp_path: Path) -> None:
     hot = seconds_of(warming(300, to_c=84.0))
     late = seconds_of([survey(40.0)] * 5, begin_ns=9_000 * S)
     early = seconds_of([survey(41.0)] * 5, begin_ns=3 * S)  # the machine was started anew
     recorded, again = tried(written(tmp_path / "a.csv", hot, late, early), SETTINGS)
     assert recorded == again
     assert recorded.rows == 310
+
+
+def test_the_same_settings_come_to_the_same_sum_wherever_a_trace_begins(tmp_path: Path) -> None:
+    # Hot, then blind, on a board whose sensors were known long before the file was put aside.
+    gone = replace(survey(50.0), zones={"cpu-thermal": BUSY, "cv0-thermal": BUSY})
+    board = [*warming(600, to_c=84.0), *[gone] * 60, *warming(200, to_c=82.0)]
+    run = seconds_of(board)
+    for place in (300, 601, 603, 640, 659, 700):
+        recorded, again = tried(written(tmp_path / f"{place}.csv", run[place:]), SETTINGS)
+        assert recorded == again
+        assert recorded.share < 1
+    # A row is lost, then a minute of them.
+    lost = written(tmp_path / "lost.csv", run[300:500], run[501:610], run[670:])
+    recorded, again = tried(lost, SETTINGS)
+    assert recorded == again
+
+
+def test_a_change_of_settings_and_back_comes_to_what_was_tried_throughout(tmp_path: Path) -> None:
+    warm = [survey(70 + second % 7 / 31) for second in range(600)]
+    cool, strict = SETTINGS, replace(SETTINGS, limit_c=60.0)
+    parts = [
+        seconds_of(warm[:200], settings=cool),
+        seconds_of(warm[:200], settings=strict, begin_ns=1_200 * S),
+        seconds_of(warm[:200], settings=cool, begin_ns=1_400 * S),
+    ]
+    # No gap between them: what was tried goes on, whatever the recorded governor did meanwhile.
+    recorded, again = tried(written(tmp_path / "a.csv", *parts), cool)
+    assert recorded.paused_s > 100
+    assert (again.paused_s, again.changes, again.rows) == (0, 0, 600)
+
+
+def test_other_settings_begin_where_the_recorded_governor_was(tmp_path: Path) -> None:
+    run = seconds_of(warming(900, to_c=84.0))
+    path = written(tmp_path / "a.csv", run[600:])
+    assert run[600][0].state.level > 0
+    wanted = replace(SETTINGS, limit_c=76.0)
+    _, again = tried(path, wanted)
+    # What began at level 0 would not have felt all of it.
+    _, anew = tried(written(tmp_path / "b.csv", seconds_of(warming(900, to_c=84.0)[600:])), wanted)
+    assert again.share < anew.share < 1
+
+
+def test_settings_that_nothing_fits_are_damage(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", seconds_of(warming(3)))
+    head, rest = path.read_text().split("\n", 1)
+    told = json.loads(head.removeprefix(f"{MARK}1 "))
+    told["rungs"][0][3] = -1.0
+    path.write_text(f"{MARK}1 {json.dumps(told)}\n{rest}")
+    with pytest.raises(InputError, match=r"a\.csv:3: holds numbers that cannot be"):
+        tried(path, SETTINGS)
 
 
 def test_blind_seconds_are_counted_and_are_no_temperature(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faceguard.edge.heat import board
+from faceguard.edge.heat import board, panel
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
 from faceguard.edge.heat.sensors import Sensors, read_once
 from tests.edge.heat.sys_tree import (
@@ -259,3 +259,48 @@ def test_nothing_stays_open_while_it_looks(tmp_path: Path, tidy: None):
             until(lambda: sensors.latest.fan == Sensed(0.2))
             counts.append(open_files())
         assert max(counts) - min(counts) <= 3  # what is open for the moment
+
+
+@pytest.mark.parametrize(
+    ("finder", "name"),
+    [("find_zones", "thermal zones"), ("find_monitors", "hardware monitors")],
+)
+def test_a_list_that_fails_says_so_and_is_made_again(
+    tmp_path: Path, tidy: None, monkeypatch: pytest.MonkeyPatch, finder: str, name: str
+):
+    def fails(*_: object) -> None:
+        raise LookupError
+
+    write(tmp_path / "sys/devices/platform/gpu.0/load", "500")
+    monitor(tmp_path, 0, "coretemp", temp1_input="61000")
+    clock = Clock()
+    with monkeypatch.context() as patched, quick(tmp_path, clock) as sensors:
+        patched.setattr(panel, finder, fails)
+        sensors.start()
+        failed = Sensed(None, "failed (LookupError)")
+        until(lambda: temperature(sensors.latest, name) == failed)
+        until(lambda: sensors.latest.gpu_load == Sensed(0.5))
+        patched.undo()
+        clock.go(5)
+        until(lambda: temperature(sensors.latest, "coretemp temp1") == Sensed(61.0))
+        until(lambda: name not in sensors.latest.zones)
+
+
+def test_a_look_that_fails_ends_nothing_and_is_the_reason_once_values_are_old(
+    tmp_path: Path, tidy: None, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(*_: object, **__: object) -> None:
+        raise LookupError
+
+    zone(tmp_path, 0, "cpu-thermal", "40000")
+    clock, failed = Clock(), Sensed(None, "failed (LookupError)")
+    with monkeypatch.context() as patched, quick(tmp_path, clock) as sensors:
+        patched.setattr(panel.Turns, "go", fails)
+        sensors.start()
+        until(lambda: sensors.latest.zones == {"thermal zones": Zone(failed)})
+        patched.undo()
+        clock.go(5)
+        until(lambda: temperature(sensors.latest, "cpu-thermal") == Sensed(40.0))
+        patched.setattr(panel.Turns, "go", fails)
+        clock.go(3.1)
+        until(lambda: temperature(sensors.latest, "cpu-thermal") == failed)

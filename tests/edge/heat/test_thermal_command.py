@@ -14,9 +14,10 @@ import pytest
 
 from faceguard.edge.cli import main
 from faceguard.edge.commands import thermal
+from faceguard.edge.heat.governor import COOL
 from faceguard.edge.heat.replay import replay
-from faceguard.edge.heat.trace_file import read_trace
-from faceguard.engines.errors import InputError, UsageError
+from faceguard.edge.heat.trace_file import TraceFile, read_trace
+from faceguard.engines.errors import InputError, OutputError, UsageError
 from tests.edge.heat.sys_tree import no_leftovers, orin_nano, until, zone
 from tests.edge.heat.traces import fill, seconds_of, survey, warming, written
 
@@ -64,11 +65,11 @@ def test_a_replay_that_differs_says_where(trace: Path, capsys: Said) -> None:
     assert told[0] == (
         "row 119 (line 121, 2030-03-17T18:05:18.000Z): another decision than was recorded"
     )
-    assert told[3].split() == ["reason", "whim", "cool"]
+    assert told[3].split() == ["reason", "whim", *COOL.split()]
     assert len(told) == 4
     assert main(["thermal", "replay", "--json", str(trace)]) == 1
     differs = json.loads(capsys.readouterr().out)["differs"]
-    assert differs["fields"] == {"reason": {"recorded": "whim", "now": "cool"}}
+    assert differs["fields"] == {"reason": {"recorded": "whim", "now": COOL}}
     assert (differs["row"], differs["line"]) == (119, 121)
 
 
@@ -162,6 +163,37 @@ def test_a_file_that_exists_stays(root: Path, tmp_path: Path, capsys: Said) -> N
     assert path.read_text() == "mine"
     assert record(root, "-o", str(path), "--seconds", "1", "--force") == 0
     assert len(list(read_trace(path))) == 1
+
+
+def test_a_running_camera_s_trace_is_never_replaced(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "live.csv"
+    first, second = seconds_of(warming(2))
+    with TraceFile(path, 1.0) as live:
+        live.add(*first)
+        with pytest.raises(
+            OutputError, match=r"a running camera.*; name another file, or stop"
+        ) as no:
+            record(root, "-o", str(path), "--seconds", "1", "--force")
+        assert "\n" not in str(no.value)
+        assert [entry.name for entry in tmp_path.iterdir() if entry != root] == ["live.csv"]
+        live.add(*second)
+    assert len(list(read_trace(path))) == 2
+    assert record(root, "-o", str(path), "--seconds", "1", "--force", "-q") == 0
+    assert len(list(read_trace(path))) == 1
+
+
+def test_a_camera_that_began_meanwhile_keeps_its_trace(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "live.csv"
+    running = started(root, "-o", str(path), "--force")
+    until(lambda: any(part.stat().st_size for part in tmp_path.glob(".live.*.part.csv")))
+    with TraceFile(path, 1.0) as live:
+        live.add(*seconds_of(warming(1))[0])
+        running.send_signal(signal.SIGINT)
+        _, told = running.communicate(timeout=60)
+    assert running.returncode == 5
+    assert "a running camera keeps its trace there" in told.splitlines()[-1]
+    assert len(list(read_trace(path))) == 1
+    assert not list(tmp_path.glob(".live.*"))
 
 
 def test_a_machine_without_sensors_says_what_to_do(tmp_path: Path) -> None:

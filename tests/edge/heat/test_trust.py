@@ -102,7 +102,6 @@ def test_a_machine_without_zones_has_no_sensor():
 def test_a_blind_look_says_why_of_each_zone():
     judged = Looks().look({"tj-thermal": Sensed(reason="empty"), "cpu-thermal": BUSY})
     assert judged.reading.blind == "cpu-thermal: busy (EAGAIN); tj-thermal: empty"
-    assert not judged.reading.has_sensors
 
 
 def test_a_long_reason_is_cut_and_one_line():
@@ -115,16 +114,22 @@ def test_a_long_reason_is_cut_and_one_line():
     assert "\n" not in blind
 
 
-def test_a_machine_that_had_a_sensor_once_has_sensors_for_ever():
+@pytest.mark.parametrize("told", [BUSY, 999.0, 50.0])
+def test_a_machine_that_had_a_zone_once_has_sensors_for_ever(told):
     looks = Looks()
-    assert not looks.look({"cpu": BUSY}).reading.has_sensors
-    assert not looks.look({"cpu": 999.0}).reading.has_sensors
-    assert looks.look({"cpu": 50.0}).reading.has_sensors
-    assert looks.look({"cpu": BUSY}).reading.has_sensors
+    assert not looks.survey(Survey()).reading.has_sensors
+    assert looks.look({"cpu": told}).reading.has_sensors
     judged = looks.survey(Survey(), after_s=90_000)
     assert judged.reading.has_sensors
     assert judged.reading.blind == "no temperature sensor"
     assert looks.memory.zones == {}
+
+
+@pytest.mark.parametrize("name", ["thermal zones", "hardware monitors"])
+def test_a_list_that_hung_once_is_no_sensor_for_ever(name):
+    looks = Looks()
+    assert looks.look({name: Sensed(reason="slow")}).reading.has_sensors
+    assert not looks.survey(Survey()).reading.has_sensors
 
 
 # Power and throttles.

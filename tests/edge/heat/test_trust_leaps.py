@@ -56,11 +56,15 @@ def test_the_time_without_a_value_counts_as_a_gap():
     assert looks.look({"cpu": 30.0}).doubts != {}
 
 
-def test_while_a_zone_is_in_doubt_the_others_decide():
+def test_while_a_zone_is_in_doubt_the_others_decide_for_it():
     looks = Looks()
     looks.look({"cpu": 74.0, "gpu": 60.0})
-    reading = looks.look({"cpu": 31.0, "gpu": 60.5}).reading
-    assert (reading.zone, reading.blind) == ("gpu", None)
+    judged = looks.look({"cpu": 31.0, "gpu": 70.5})
+    assert (judged.reading.zone, judged.reading.temperature_c) == ("cpu", 74.0)
+    assert judged.doubts == {"cpu": "leapt from 74 to 31 C; held at 74 C"}
+    judged = looks.many(15, {"cpu": 31.0, "gpu": 70.5})
+    assert (judged.reading.zone, judged.reading.temperature_c) == ("cpu", 84.5)
+    assert judged.doubts == {"cpu": "leapt from 74 to 31 C; taken as 14 C over gpu"}
 
 
 def test_a_leap_back_is_believed_at_once():

@@ -90,3 +90,19 @@ def test_where_the_system_gives_no_thread_nothing_is_done(monkeypatch: pytest.Mo
     assert turns.hanging == frozenset()
     turns.let_go(1)
     assert turns.go({"one": lambda: 1}, 20) == {"one": 1}
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_job_that_fails_says_so_and_ends_no_other(at_once: bool):
+    def fails() -> int:
+        raise LookupError("nobody should see these words")
+
+    turns = Turns("sensors reader", threading.Event())
+    jobs = {"first": lambda: 1, "fails": fails, "last": lambda: 2}
+    for _ in range(2):
+        assert turns.go(jobs, 20, at_once=at_once) == {"first": 1, "last": 2}
+        assert turns.failed == {"fails": "failed (LookupError)"}
+        assert turns.hanging == frozenset()
+    assert turns.go({"first": lambda: 1}, 20) == {"first": 1}
+    assert turns.failed == {}
+    until(lambda: not readers())

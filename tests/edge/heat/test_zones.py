@@ -8,7 +8,8 @@ import pytest
 
 from faceguard.edge.heat.reading import Sensed, Zone
 from faceguard.edge.heat.sensors import read_once
-from faceguard.edge.heat.zones import lowest_trip_c
+from faceguard.edge.heat.source import Known
+from faceguard.edge.heat.zones import TemperatureSource, lowest_trip_c
 from tests.edge.heat.sys_tree import bind, cooler, write, zone
 
 
@@ -108,3 +109,42 @@ def test_a_critical_trip_point_needs_no_device(tmp_path: Path):
     folder = zone(tmp_path, 0, "tj-thermal", "50000", ("critical", "90000"))
     bind(folder, 0, cooler(tmp_path, 0, "hot-surface-alert"), 0)
     assert lowest_trip_c(folder) == 90
+
+
+@pytest.mark.parametrize("lost", ["trip_point_0_temp", "trip_point_0_type"])
+@pytest.mark.parametrize("content", ["", "many"])
+def test_a_trip_point_that_fails_is_the_last_known_and_only_an_absent_one_is_none(
+    tmp_path: Path, lost: str, content: str
+):
+    folder = zone(tmp_path, 0, "cpu-thermal", "40000", ("passive", "70000"), ("hot", "95000"))
+    known = Known()
+    assert lowest_trip_c(folder, known) == 70
+    kept = (folder / lost).read_text()
+    is_type = lost.endswith("type")
+    write(folder / lost, "" if is_type else content)
+    assert lowest_trip_c(folder, known) == 70
+    write(folder / lost, kept.strip().replace("70000", "80000"))
+    assert lowest_trip_c(folder, known) == (70 if is_type else 80)
+    (folder / lost).unlink()
+    assert lowest_trip_c(folder, known) == 95
+
+
+def test_a_trip_point_that_failed_at_first_is_read_again_with_each_temperature(tmp_path: Path):
+    folder = zone(tmp_path, 0, "cpu-thermal", "40000", ("passive", ""))
+    now_ns = [0]
+    source = TemperatureSource(
+        "cpu", folder / "temp", lambda known: lowest_trip_c(folder, known), lambda: now_ns[0]
+    )
+
+    def trip_c() -> float | None:
+        now_ns[0] += 1_000_000_000
+        return source.read().zones["cpu"].trip_c
+
+    assert trip_c() is None
+    write(folder / "trip_point_0_temp", "70000")
+    assert trip_c() == 70
+    # From then on once a minute, and no failure takes it away.
+    write(folder / "trip_point_0_temp", "")
+    assert {trip_c() for _ in range(130)} == {70.0}
+    write(folder / "trip_point_0_temp", "80000")
+    assert [trip_c() for _ in range(61)][-1] == 80

@@ -14,8 +14,8 @@ from faceguard.edge.heat.mind import Mind
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
 from faceguard.edge.heat.replay import begin, decide
 from faceguard.edge.heat.settings import GovernorSettings
-from faceguard.edge.heat.trace_file import TraceFile
-from faceguard.edge.heat.trace_format import Row
+from faceguard.edge.heat.trace_file import TraceFile, read_trace
+from faceguard.edge.heat.trace_format import MARK, Row
 
 S = 1_000_000_000
 WALL_S = 1_900_000_000.0
@@ -74,6 +74,21 @@ def written(path: Path, *runs: Iterable[Second], keep_mb: float = 100.0) -> Path
             for second in run:
                 file.add(*second)
     return path
+
+
+def exactly(row: Row) -> str:
+    """All of a row; unlike `==` it knows 0.0 from -0.0, 1 from 1.0, and NaN from none."""
+    return repr(row)
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a trace."""
+    return [entry.row for entry in read_trace(path)]
+
+
+def sections(path: Path) -> int:
+    """How many sections a trace has."""
+    return sum(line.startswith(MARK.encode()) for line in path.read_bytes().splitlines())
 
 
 def fill(disk: Path) -> Path:

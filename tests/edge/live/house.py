@@ -292,7 +292,10 @@ class House(Closing):
         )
         with StatusFile(self.folder, "status") as status:
             pulse = Pulse(notifier)
-            rounds = Rounds(NAME, views, self.meters, notifier, pulse, status, self._happened)
+            rounds = Rounds(
+                *(NAME, views, self.meters, self.quiet),
+                *(notifier, pulse, status, self._happened),
+            )
             rounds.go()
             text = (self.folder / "status.json").read_text()
         notifier.close()
