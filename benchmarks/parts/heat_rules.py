@@ -9,8 +9,8 @@ from typing import Protocol
 from benchmarks.parts.heat_models import EVERY, LOOK_AHEAD, SECONDS, Load, Model
 from benchmarks.parts.heat_sensors import hottest_c
 from benchmarks.parts.plant import CAMERA_RATE, Plant, Work
-from faceguard.edge.heat.governor import Governor
-from faceguard.edge.heat.ladder import ladder
+from faceguard.edge.heat.governing.governor import Governor
+from faceguard.edge.heat.governing.ladder import ladder
 from faceguard.edge.heat.reading import Survey
 from faceguard.edge.heat.settings import GovernorSettings
 from faceguard.edge.heat.trust import Memory, judge

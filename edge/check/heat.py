@@ -21,7 +21,7 @@ def check_heat(config: Config) -> list[Finding]:
     """One look at all sensors, as `faceguard run` takes one a second."""
     # Here and not above, as in the other checks: it asks GPUs, too.
     from faceguard.edge.config.thermal import governor_settings
-    from faceguard.edge.heat.sensors import read_once
+    from faceguard.edge.heat.sensing.sensors import read_once
     from faceguard.edge.heat.trust import Memory, judge
 
     settings = governor_settings(config)

@@ -68,7 +68,7 @@ def _event_log(path: Path, keep_mb: float) -> Finding:
 
 def _trace(path: Path, config: Config) -> Finding:
     """The trace of heat, which writes to a plain file and follows no link."""
-    from faceguard.edge.heat.trace_format import MARK
+    from faceguard.edge.heat.traces.trace_format import MARK
 
     events = config.outputs.events
     wrong = None

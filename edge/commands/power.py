@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from faceguard.edge.heat.nvpmodel import Limits
+    from faceguard.edge.heat.modes.nvpmodel import Limits
 
 HELP = "Shows a Jetson's power modes and what it draws, proposes a mode, and sets one."
 
@@ -95,7 +95,7 @@ def put(name: str, root: Path, *, as_json: bool, limits: Limits | None = None) -
     """
     # Here and not above: `faceguard --help` shall not load all this.
     from faceguard.edge.doctor.jetson import read_jetson
-    from faceguard.edge.heat.nvpmodel import set_mode
+    from faceguard.edge.heat.modes.nvpmodel import set_mode
     from faceguard.engines.errors import PowerModeError
 
     if read_jetson(root) is None:
@@ -115,9 +115,9 @@ def _told(root: Path, limit_s: float) -> dict[str, Any]:
     """Everything as plain values."""
     from faceguard.edge.doctor.heat import proposal
     from faceguard.edge.doctor.jetson import read_jetson
-    from faceguard.edge.heat.power_mode import read_mode, read_modes
+    from faceguard.edge.heat.modes.power_mode import read_mode, read_modes
     from faceguard.edge.heat.reading import Survey
-    from faceguard.edge.heat.sensors import read_once
+    from faceguard.edge.heat.sensing.sensors import read_once
 
     board = read_jetson(root)
     survey = Survey() if board is None else read_once(root, limit_s)
@@ -142,7 +142,7 @@ def _told(root: Path, limit_s: float) -> dict[str, Any]:
 
 def _rows(told: dict[str, Any]) -> list[tuple[str, str]]:
     """What is told, for people."""
-    from faceguard.edge.heat.nvpmodel import again
+    from faceguard.edge.heat.modes.nvpmodel import again
 
     rows = [("board", told["board"])]
     for number, mode in enumerate(told["modes"]):

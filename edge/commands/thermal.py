@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faceguard.edge.atomic import Staged
-    from faceguard.edge.heat.ladder import Rung
+    from faceguard.edge.heat.governing.ladder import Rung
     from faceguard.edge.heat.reading import Survey
     from faceguard.edge.heat.settings import GovernorSettings
-    from faceguard.edge.heat.trace_file import Entry
-    from faceguard.edge.heat.trace_format import Row
+    from faceguard.edge.heat.traces.trace_file import Entry
+    from faceguard.edge.heat.traces.trace_format import Row
 
 HELP = "Records what the sensors say and the governor decides; replays and plots it."
 
@@ -131,8 +131,8 @@ def record_here(options: argparse.Namespace, root: Path) -> int:
         FaceguardError: There is no sensor, or the file cannot be written.
     """
     from faceguard.edge.atomic import Staged
-    from faceguard.edge.heat.record import Screen, has_sensor, has_temperature, record
-    from faceguard.edge.heat.sensors import Sensors, read_once
+    from faceguard.edge.heat.sensing.sensors import Sensors, read_once
+    from faceguard.edge.heat.traces.record import Screen, has_sensor, has_temperature, record
     from faceguard.engines.errors import InputError, UsageError
 
     if options.seconds is not None and options.seconds < 1:
@@ -195,7 +195,7 @@ def _writer(stack: ExitStack, staged: Staged) -> Callable[[str], None]:
 def _spare(path: Path) -> None:
     """Leaves the trace of a running camera alone, which would lose what stands there."""
     from faceguard.edge.atomic import one_line
-    from faceguard.edge.heat.trace_file import is_in_use
+    from faceguard.edge.heat.traces.trace_file import is_in_use
     from faceguard.engines.errors import OutputError
 
     if is_in_use(path):
@@ -220,8 +220,8 @@ def _say(lines: str) -> None:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from faceguard.edge.heat import replay_words as words
-    from faceguard.edge.heat.replay import replay, try_out
+    from faceguard.edge.heat.traces import replay_words as words
+    from faceguard.edge.heat.traces.replay import replay, try_out
 
     if options.config is not None:
         settings, rungs, _ = _told(options.config)
@@ -240,8 +240,8 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _plot(options: argparse.Namespace) -> int:
-    from faceguard.edge.heat.plot import check, plot_file
-    from faceguard.edge.heat.series import series_of
+    from faceguard.edge.heat.traces.plot import check, plot_file
+    from faceguard.edge.heat.traces.series import series_of
 
     # A long trace takes a while to read; what is missing is told before.
     check(options.output, force=options.force)
@@ -254,7 +254,7 @@ def _entries(path: Path) -> Iterable[Entry]:
     """The rows of a trace, with a line that tells how many there were on a terminal."""
     from tqdm import tqdm
 
-    from faceguard.edge.heat.trace_file import read_trace
+    from faceguard.edge.heat.traces.trace_file import read_trace
 
     return tqdm(read_trace(path), unit="row", leave=False, disable=None, file=sys.stderr)
 
@@ -264,7 +264,7 @@ def _told(path: Path | None) -> tuple[GovernorSettings, tuple[Rung, ...], float 
     from faceguard.edge.config.faces import DetectorConfig, TrackingConfig
     from faceguard.edge.config.read import read_config
     from faceguard.edge.config.thermal import governor_settings
-    from faceguard.edge.heat.ladder import ladder
+    from faceguard.edge.heat.governing.ladder import ladder
     from faceguard.edge.heat.settings import GovernorSettings
 
     settings, rate = GovernorSettings(), None

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from faceguard.edge.doctor.finding import Finding, State
 from faceguard.edge.doctor.jetson import Jetson
-from faceguard.edge.heat.nvpmodel import again
-from faceguard.edge.heat.power_mode import read_mode, read_modes
-from faceguard.edge.heat.power_proposal import Facts, Proposal, propose
+from faceguard.edge.heat.modes.nvpmodel import again
+from faceguard.edge.heat.modes.power_mode import read_mode, read_modes
+from faceguard.edge.heat.modes.power_proposal import Facts, Proposal, propose
 from faceguard.edge.heat.reading import Sensed, Survey
-from faceguard.edge.heat.sensors import read_once
+from faceguard.edge.heat.sensing.sensors import read_once
 from faceguard.edge.heat.settings import GovernorSettings
 from faceguard.engines.sysfs import ask, ask_number, names_in
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from faceguard.edge.budget import UNLIMITED, Budget
-from faceguard.edge.heat.governor import Outlook
+from faceguard.edge.heat.governing.governor import Outlook
 from faceguard.edge.heat.reading import Reading, Sensed, Survey
 from faceguard.edge.heat.settings import GovernorSettings
 

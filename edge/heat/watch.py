@@ -10,13 +10,13 @@ from dataclasses import replace
 
 from faceguard.edge.budget import Budget
 from faceguard.edge.heat.felt import Felt, Told
-from faceguard.edge.heat.governor import Governor, Outlook
-from faceguard.edge.heat.ladder import Rung, ladder
-from faceguard.edge.heat.mind import Mind
+from faceguard.edge.heat.governing.governor import Governor, Outlook
+from faceguard.edge.heat.governing.ladder import Rung, ladder
 from faceguard.edge.heat.reading import Reading, Survey
 from faceguard.edge.heat.settings import WithoutSensors
-from faceguard.edge.heat.trace import Trace
-from faceguard.edge.heat.trace_format import Row
+from faceguard.edge.heat.traces.mind import Mind
+from faceguard.edge.heat.traces.trace import Trace
+from faceguard.edge.heat.traces.trace_format import Row
 from faceguard.edge.heat.trust import Judged, Memory, judge
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.service.telling import told

@@ -19,7 +19,7 @@ from faceguard.edge.config.secret import hide
 from faceguard.edge.config.thermal import for_watch
 from faceguard.edge.events import Event
 from faceguard.edge.heat.gauges import HeatGauges
-from faceguard.edge.heat.sensors import Sensors
+from faceguard.edge.heat.sensing.sensors import Sensors
 from faceguard.edge.heat.watch import Watch
 from faceguard.edge.live.current import Current
 from faceguard.edge.live.detector import check_detector, open_live_detector

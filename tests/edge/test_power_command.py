@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from faceguard.edge.commands import power
-from faceguard.edge.heat.nvpmodel import Limits
+from faceguard.edge.heat.modes.nvpmodel import Limits
 from faceguard.engines.errors import PowerModeError, RestartNeeded, UsageError
 from tests.edge.heat.jetson import MODEL, Board
 

@@ -12,7 +12,7 @@ from faceguard.edge.check.heat import check_heat
 from faceguard.edge.check.places import check_places
 from faceguard.edge.config.model import Config
 from faceguard.edge.doctor.finding import Finding, State
-from faceguard.edge.heat import sensors
+from faceguard.edge.heat.sensing import sensors
 
 
 @pytest.fixture

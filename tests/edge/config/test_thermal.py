@@ -12,7 +12,7 @@ from faceguard.edge.config.model import Config
 from faceguard.edge.config.read import read_config
 from faceguard.edge.config.reload import compare, merged
 from faceguard.edge.config.thermal import ThermalConfig, governor_settings
-from faceguard.edge.heat.ladder import ladder
+from faceguard.edge.heat.governing.ladder import ladder
 from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
 from tests.conftest import ROOT
 from tests.edge.config.configs import configs

@@ -13,7 +13,7 @@ import threading
 from dataclasses import asdict
 from pathlib import Path
 
-from faceguard.edge.heat.sensors import Sensors
+from faceguard.edge.heat.sensing.sensors import Sensors
 
 
 def main() -> None:

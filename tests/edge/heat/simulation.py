@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from benchmarks.parts.plant import Board, Plant, Work
 from faceguard.edge.budget import Budget
-from faceguard.edge.heat.governor import Governor
-from faceguard.edge.heat.ladder import ladder
+from faceguard.edge.heat.governing.governor import Governor
+from faceguard.edge.heat.governing.ladder import ladder
 from faceguard.edge.heat.reading import Reading
 from faceguard.edge.heat.settings import GovernorSettings
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from faceguard.edge.heat.board import GpuLoadSource, ModeSource, ThrottleSource
 from faceguard.edge.heat.reading import Sensed, Survey
+from faceguard.edge.heat.sensing.board import GpuLoadSource, ModeSource, ThrottleSource
 from tests.edge.heat.sys_tree import cooler, write
 
 SECOND_NS = 1_000_000_000

@@ -8,11 +8,11 @@ import random
 import pytest
 
 from benchmarks.parts.plant import Board, Plant, Work
-from faceguard.edge.heat.governor import Governor
-from faceguard.edge.heat.ladder import ladder
+from faceguard.edge.heat.governing.governor import Governor
+from faceguard.edge.heat.governing.ladder import ladder
+from faceguard.edge.heat.governing.state import State, from_plain, to_plain
 from faceguard.edge.heat.reading import Reading
 from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
-from faceguard.edge.heat.state import State, from_plain, to_plain
 from tests.edge.heat.simulation import SECOND_NS, felt, governor, simulate
 
 CLOSED_IN_THE_SUN = Board(50, 1.75, 200)

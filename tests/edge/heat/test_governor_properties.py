@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.parts.plant import Board, Plant, Work
-from faceguard.edge.heat.governor import Governor
+from faceguard.edge.heat.governing.governor import Governor
+from faceguard.edge.heat.governing.state import State, from_plain, to_plain
 from faceguard.edge.heat.reading import Reading
 from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
-from faceguard.edge.heat.state import State, from_plain, to_plain
 from tests.edge.heat.simulation import SECOND_NS, felt, governor, simulate
 
 LIMIT_C = 75.0

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from benchmarks.parts.plant import Board, Plant
-from faceguard.edge.heat.heat_model import HeatModel
-from faceguard.edge.heat.power_model import PowerModel
-from faceguard.edge.heat.trend import Trend
+from faceguard.edge.heat.governing.heat_model import HeatModel
+from faceguard.edge.heat.governing.power_model import PowerModel
+from faceguard.edge.heat.governing.trend import Trend
 
 SECOND_NS = 1_000_000_000
 FULL_W = 12.0

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from faceguard.edge.heat.hwmon import find_monitors
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
-from faceguard.edge.heat.sensors import read_once
+from faceguard.edge.heat.sensing.hwmon import find_monitors
+from faceguard.edge.heat.sensing.sensors import read_once
 from tests.edge.heat.sys_tree import monitor, write, zone
 
 

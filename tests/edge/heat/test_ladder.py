@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceguard.edge.heat.ladder import Rung, ladder
+from faceguard.edge.heat.governing.ladder import Rung, ladder
 from faceguard.edge.heat.settings import GovernorSettings
 
 USUAL = GovernorSettings()

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from faceguard.edge.heat.nvml import NvmlSource
 from faceguard.edge.heat.reading import Survey
-from faceguard.edge.heat.sensors import read_once
+from faceguard.edge.heat.sensing.nvml import NvmlSource
+from faceguard.edge.heat.sensing.sensors import read_once
 from tests.edge.heat.sys_tree import until, write, zone
 from tests.engines.tools import NATIVE, ROOT, compile_library
 
@@ -213,7 +213,7 @@ def test_a_folder_is_not_asked_for_the_machines_gpus(tmp_path: Path):
 
 
 def test_nothing_is_imported_before_it_is_needed():
-    code = "import sys, faceguard.edge.heat.sensors; print('pynvml' in sys.modules)"
+    code = "import sys, faceguard.edge.heat.sensing.sensors; print('pynvml' in sys.modules)"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from faceguard.edge.heat.nvpmodel import Limits, Switched, asked_mode, set_mode
-from faceguard.edge.heat.power_mode import Mode
+from faceguard.edge.heat.modes.nvpmodel import Limits, Switched, asked_mode, set_mode
+from faceguard.edge.heat.modes.power_mode import Mode
 from faceguard.engines.errors import PowerModeError, RestartNeeded, UsageError
 from tests.edge.heat.jetson import Board, path_with
 

@@ -6,8 +6,8 @@ import shutil
 import threading
 from pathlib import Path
 
-from faceguard.edge.heat.panel import Panel
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
+from faceguard.edge.heat.sensing.panel import Panel
 from tests.edge.heat.sys_tree import cooler, orin_nano, write, zone
 
 GONE = Sensed(None, "gone")

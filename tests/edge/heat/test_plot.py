@@ -16,11 +16,11 @@ from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from faceguard.edge.heat import plot
-from faceguard.edge.heat.plot import Panels, draw, figure, plot_file
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
-from faceguard.edge.heat.series import FRAMES_PER_S, SHARE, Series, series_of
-from faceguard.edge.heat.trace_file import read_trace
+from faceguard.edge.heat.traces import plot
+from faceguard.edge.heat.traces.plot import Panels, draw, figure, plot_file
+from faceguard.edge.heat.traces.series import FRAMES_PER_S, SHARE, Series, series_of
+from faceguard.edge.heat.traces.trace_file import read_trace
 from faceguard.engines.errors import InputError, OutputExists, UsageError
 from tests.edge.heat.traces import (
     BUSY,
@@ -99,7 +99,7 @@ def test_gaps_are_gaps_as_long_as_the_clocks_say(tmp_path: Path) -> None:
 def test_a_long_trace_is_thinned_and_its_peak_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faceguard.edge.heat.series._MOST_POINTS", 50)
+    monkeypatch.setattr("faceguard.edge.heat.traces.series._MOST_POINTS", 50)
     board = [survey(50 + second % 3 / 10) for second in range(900)]
     board[617] = survey(73.25)
     gap = seconds_of([survey(50.0)] * 300, begin_ns=9_000 * S)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceguard.edge.heat.power_mode import Mode, Modes, read_mode, read_modes
-from faceguard.edge.heat.power_proposal import Facts, propose
+from faceguard.edge.heat.modes.power_mode import Mode, Modes, read_mode, read_modes
+from faceguard.edge.heat.modes.power_proposal import Facts, propose
 from tests.edge.heat.jetson import CONFIGURATION, MODEL, Board
 
 ALL = (Mode(0, "15W"), Mode(1, "25W"), Mode(2, "MAXN_SUPER"), Mode(3, "7W", cores_off=2))

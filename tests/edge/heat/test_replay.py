@@ -14,12 +14,12 @@ from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
 from faceguard.edge.heat.felt import Told
-from faceguard.edge.heat.ladder import ladder
+from faceguard.edge.heat.governing.ladder import ladder
 from faceguard.edge.heat.reading import Survey
-from faceguard.edge.heat.replay import Summary, replay, try_out
 from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
-from faceguard.edge.heat.trace_file import read_trace
-from faceguard.edge.heat.trace_format import MARK
+from faceguard.edge.heat.traces.replay import Summary, replay, try_out
+from faceguard.edge.heat.traces.trace_file import read_trace
+from faceguard.edge.heat.traces.trace_format import MARK
 from faceguard.edge.heat.watch import Watch
 from faceguard.edge.service.quiet import Quiet
 from faceguard.engines.errors import InputError

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from faceguard.edge.heat import board, panel
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
-from faceguard.edge.heat.sensors import Sensors, read_once
+from faceguard.edge.heat.sensing import board, panel
+from faceguard.edge.heat.sensing.sensors import Sensors, read_once
 from tests.edge.heat.sys_tree import (
     Hang,
     cooler,

@@ -14,9 +14,9 @@ import pytest
 
 from faceguard.edge.cli import main
 from faceguard.edge.commands import thermal
-from faceguard.edge.heat.governor import COOL
-from faceguard.edge.heat.replay import replay
-from faceguard.edge.heat.trace_file import TraceFile, read_trace
+from faceguard.edge.heat.governing.governor import COOL
+from faceguard.edge.heat.traces.replay import replay
+from faceguard.edge.heat.traces.trace_file import TraceFile, read_trace
 from faceguard.engines.errors import InputError, OutputError, UsageError
 from tests.edge.heat.sys_tree import no_leftovers, orin_nano, until, zone
 from tests.edge.heat.traces import fill, seconds_of, survey, warming, written

@@ -12,11 +12,11 @@ from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
 from faceguard.edge.budget import Budget
-from faceguard.edge.heat.governor import Outlook
+from faceguard.edge.heat.governing.governor import Outlook
 from faceguard.edge.heat.reading import Reading, Sensed, Survey, Zone
-from faceguard.edge.heat.replay import replay
-from faceguard.edge.heat.trace_file import read_trace
-from faceguard.edge.heat.trace_format import MARK, Row
+from faceguard.edge.heat.traces.replay import replay
+from faceguard.edge.heat.traces.trace_file import read_trace
+from faceguard.edge.heat.traces.trace_format import MARK, Row
 from faceguard.engines.errors import InputError
 from tests.edge.heat.traces import (
     BUSY,

@@ -15,10 +15,10 @@ from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
 from faceguard.edge.heat.reading import Sensed, Zone
-from faceguard.edge.heat.replay import replay, try_out
-from faceguard.edge.heat.series import series_of
-from faceguard.edge.heat.trace_file import Entry, read_trace
-from faceguard.edge.heat.trace_format import MARK
+from faceguard.edge.heat.traces.replay import replay, try_out
+from faceguard.edge.heat.traces.series import series_of
+from faceguard.edge.heat.traces.trace_file import Entry, read_trace
+from faceguard.edge.heat.traces.trace_format import MARK
 from faceguard.engines.errors import InputError
 from tests.edge.heat.traces import (
     BUSY,

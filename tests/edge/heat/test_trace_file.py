@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from faceguard.edge.heat.replay import replay
-from faceguard.edge.heat.trace_file import TraceFile, is_in_use, read_trace
+from faceguard.edge.heat.traces.replay import replay
+from faceguard.edge.heat.traces.trace_file import TraceFile, is_in_use, read_trace
 from faceguard.engines.errors import OutputError
 from tests.edge.heat.traces import (
     exactly,

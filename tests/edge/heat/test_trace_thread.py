@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from faceguard.edge.heat.replay import replay
-from faceguard.edge.heat.trace import Trace
-from faceguard.edge.heat.trace_file import read_trace
+from faceguard.edge.heat.traces.replay import replay
+from faceguard.edge.heat.traces.trace import Trace
+from faceguard.edge.heat.traces.trace_file import read_trace
 from tests.edge.heat.sys_tree import until
 from tests.edge.heat.traces import (
     exactly,

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from faceguard.edge.heat.turns import Turns
+from faceguard.edge.heat.sensing.turns import Turns
 from tests.edge.heat.sys_tree import readers, until
 
 # Long enough for what does not hang on any machine, short enough to wait for what does.

@@ -20,10 +20,10 @@ from faceguard.edge.budget import UNLIMITED
 from faceguard.edge.heat.felt import Felt, Told
 from faceguard.edge.heat.gauges import HeatGauges
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
-from faceguard.edge.heat.replay import replay
 from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
-from faceguard.edge.heat.trace import Trace
-from faceguard.edge.heat.trace_file import read_trace
+from faceguard.edge.heat.traces.replay import replay
+from faceguard.edge.heat.traces.trace import Trace
+from faceguard.edge.heat.traces.trace_file import read_trace
 from faceguard.edge.heat.watch import NO_SENSOR, Watch
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.plain import plain

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from faceguard.edge.heat.reading import Sensed, Zone
-from faceguard.edge.heat.sensors import read_once
-from faceguard.edge.heat.source import Known
-from faceguard.edge.heat.zones import TemperatureSource, lowest_trip_c
+from faceguard.edge.heat.sensing.sensors import read_once
+from faceguard.edge.heat.sensing.source import Known
+from faceguard.edge.heat.sensing.zones import TemperatureSource, lowest_trip_c
 from tests.edge.heat.sys_tree import bind, cooler, write, zone
 
 

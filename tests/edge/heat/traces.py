@@ -9,13 +9,13 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from faceguard.edge.heat.ladder import ladder
-from faceguard.edge.heat.mind import Mind
+from faceguard.edge.heat.governing.ladder import ladder
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
-from faceguard.edge.heat.replay import begin, decide
 from faceguard.edge.heat.settings import GovernorSettings
-from faceguard.edge.heat.trace_file import TraceFile, read_trace
-from faceguard.edge.heat.trace_format import MARK, Row
+from faceguard.edge.heat.traces.mind import Mind
+from faceguard.edge.heat.traces.replay import begin, decide
+from faceguard.edge.heat.traces.trace_file import TraceFile, read_trace
+from faceguard.edge.heat.traces.trace_format import MARK, Row
 
 S = 1_000_000_000
 WALL_S = 1_900_000_000.0

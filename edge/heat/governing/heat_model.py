@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from faceguard.edge.heat.fading import BLOCK_NS, faded
+from faceguard.edge.heat.governing.fading import BLOCK_NS, faded
 
 _LONGEST_BLOCK_NS = 30_000_000_000
 # Temperatures count in tens of degrees, so that all columns are of about one size.

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from faceguard.edge.atomic import one_line
-from faceguard.edge.heat.mind import Mind
-from faceguard.edge.heat.trace_format import CUT, MARK, Row, Section, Sections, section_of
+from faceguard.edge.heat.traces.mind import Mind
+from faceguard.edge.heat.traces.trace_format import CUT, MARK, Row, Section, Sections, section_of
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import InputError, OutputError
 

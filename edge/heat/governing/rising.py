@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from faceguard.edge.heat.ladder import Rung
+from faceguard.edge.heat.governing.ladder import Rung
+from faceguard.edge.heat.governing.state import State
 from faceguard.edge.heat.settings import GovernorSettings
-from faceguard.edge.heat.state import State
 
 _S = 1_000_000_000
 # Up: it will not pass the limit so soon, and settles so far below it.

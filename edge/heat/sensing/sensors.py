@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from faceguard.edge.heat.panel import Panel
 from faceguard.edge.heat.reading import Survey
+from faceguard.edge.heat.sensing.panel import Panel
 from faceguard.engines.closing import Closing
 
 _PERIOD_S = 1.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from faceguard.edge.heat.replay import passages
-from faceguard.edge.heat.trace_cells import wall
-from faceguard.edge.heat.trace_file import Entry
-from faceguard.edge.heat.trace_format import Row
+from faceguard.edge.heat.traces.replay import passages
+from faceguard.edge.heat.traces.trace_cells import wall
+from faceguard.edge.heat.traces.trace_file import Entry
+from faceguard.edge.heat.traces.trace_format import Row
 
 FRAMES_PER_S = "frames/s"
 SHARE = "% of frames"

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceguard.edge.heat.power_mode import Mode, read_mode, read_modes
+from faceguard.edge.heat.modes.power_mode import Mode, read_mode, read_modes
 from faceguard.engines.child import Answer, ChildFailed, run_limited
 from faceguard.engines.errors import PowerModeError, RestartNeeded, UsageError
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
-from faceguard.edge.heat.source import Found, Kept, Known, celsius, lowest_trip
+from faceguard.edge.heat.sensing.source import Found, Kept, Known, celsius, lowest_trip
 from faceguard.engines.sysfs import GONE, ask, ask_number, names_in
 
 THERMAL = Path("sys/class/thermal")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from faceguard.edge.heat.ladder import Rung
+from faceguard.edge.heat.governing.ladder import Rung
+from faceguard.edge.heat.governing.state import State
 from faceguard.edge.heat.reading import Reading
 from faceguard.edge.heat.settings import GovernorSettings
-from faceguard.edge.heat.state import State
 
 _S = 1_000_000_000
 # The temperature so soon must not be so far above the limit.

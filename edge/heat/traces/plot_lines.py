@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from faceguard.edge.atomic import one_line
-from faceguard.edge.heat.series import Column, Series
+from faceguard.edge.heat.traces.series import Column, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

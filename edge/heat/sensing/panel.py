@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from faceguard.edge.heat.board import GpuLoadSource, ModeSource, ThrottleSource
-from faceguard.edge.heat.hwmon import find_monitors
-from faceguard.edge.heat.nvml import NvmlSource
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
-from faceguard.edge.heat.source import Found, Source, joined, without_values
-from faceguard.edge.heat.turns import Turns, failed_as
-from faceguard.edge.heat.zones import TemperatureSource, find_zones
+from faceguard.edge.heat.sensing.board import GpuLoadSource, ModeSource, ThrottleSource
+from faceguard.edge.heat.sensing.hwmon import find_monitors
+from faceguard.edge.heat.sensing.nvml import NvmlSource
+from faceguard.edge.heat.sensing.source import Found, Source, joined, without_values
+from faceguard.edge.heat.sensing.turns import Turns, failed_as
+from faceguard.edge.heat.sensing.zones import TemperatureSource, find_zones
 from faceguard.engines.sysfs import GONE
 
 _LIST_EVERY_NS = 5_000_000_000

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from faceguard.edge.budget import Budget
-from faceguard.edge.heat import mind as minds
-from faceguard.edge.heat.governor import Outlook
-from faceguard.edge.heat.ladder import Rung
-from faceguard.edge.heat.mind import Mind
+from faceguard.edge.heat.governing.governor import Outlook
+from faceguard.edge.heat.governing.ladder import Rung
 from faceguard.edge.heat.reading import Reading, Survey, Zone
 from faceguard.edge.heat.settings import GovernorSettings
-from faceguard.edge.heat.trace_cells import (
+from faceguard.edge.heat.traces import mind as minds
+from faceguard.edge.heat.traces.mind import Mind
+from faceguard.edge.heat.traces.trace_cells import (
     Cells,
     escaped,
     flag,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from faceguard.edge.heat.governing.state import State
+from faceguard.edge.heat.governing.trend import Trend
 from faceguard.edge.heat.reading import Reading
-from faceguard.edge.heat.state import State
-from faceguard.edge.heat.trend import Trend
 
 COOL_BELOW_C = 0.5
 """So far below the limit counts as well below it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from faceguard.edge.heat.power_mode import Mode, Modes
+from faceguard.edge.heat.modes.power_mode import Mode, Modes
 
 # What is decided here was only weighed for this family: it has no encoder in hardware.
 _KNOWN = "Orin Nano"

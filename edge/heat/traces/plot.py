@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faceguard.edge.atomic import Staged, one_line
-from faceguard.edge.heat.plot_lines import (
+from faceguard.edge.heat.traces.plot_lines import (
     GREY,
     SHADE,
     blind,
@@ -20,7 +20,7 @@ from faceguard.edge.heat.plot_lines import (
     plain,
     time_axis,
 )
-from faceguard.edge.heat.series import SHARE, Series
+from faceguard.edge.heat.traces.series import SHARE, Series
 from faceguard.engines.errors import MissingPackage, UsageError
 
 if TYPE_CHECKING:

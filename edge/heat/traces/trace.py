@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from faceguard.edge.atomic import one_line
-from faceguard.edge.heat.mind import Mind
-from faceguard.edge.heat.trace_file import TraceFile
-from faceguard.edge.heat.trace_format import Row
+from faceguard.edge.heat.traces.mind import Mind
+from faceguard.edge.heat.traces.trace_file import TraceFile
+from faceguard.edge.heat.traces.trace_format import Row
 from faceguard.edge.service.telling import told
 from faceguard.edge.slot import Closed, Slot
 from faceguard.engines.closing import Closing

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from faceguard.edge.heat.reading import Sensed, Survey, Zone
-from faceguard.edge.heat.source import Kept, believable, joined, lowest_trip, without_values
+from faceguard.edge.heat.sensing.source import Kept, believable, joined, lowest_trip, without_values
 from faceguard.engines.sysfs import GONE
 
 _TRY_AGAIN_NS = 30_000_000_000

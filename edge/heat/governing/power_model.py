@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from faceguard.edge.heat.fading import BLOCK_NS, faded
+from faceguard.edge.heat.governing.fading import BLOCK_NS, faded
 
 _PRIOR_W = 10.0
 _NOISE_W, _WIDTH_P0_W, _WIDTH_P1_W = 0.5, 50.0, 5.0

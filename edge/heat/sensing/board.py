@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from faceguard.edge.heat.power_mode import read_mode
+from faceguard.edge.heat.modes.power_mode import read_mode
 from faceguard.edge.heat.reading import Sensed, Survey
-from faceguard.edge.heat.source import Kept
-from faceguard.edge.heat.zones import NOTICES, THERMAL
+from faceguard.edge.heat.sensing.source import Kept
+from faceguard.edge.heat.sensing.zones import NOTICES, THERMAL
 from faceguard.engines.sysfs import GONE, ask, ask_number, names_in
 
 # One GPU under the names that L4T 35 to 39 give it; most have several of them.

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from faceguard.edge.heat.replay import Differs, Replayed, Summary
-from faceguard.edge.heat.trace_cells import wall
+from faceguard.edge.heat.traces.replay import Differs, Replayed, Summary
+from faceguard.edge.heat.traces.trace_cells import wall
 
 STAYS = (
     "Temperatures stay those that were recorded, though less work would have made them lower: this "

@@ -15,13 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from faceguard.edge.budget import Budget
-from faceguard.edge.heat.falling import Move, falling
-from faceguard.edge.heat.feeling import MOST_LEAP_C, feel
-from faceguard.edge.heat.ladder import Rung
+from faceguard.edge.heat.governing.falling import Move, falling
+from faceguard.edge.heat.governing.feeling import MOST_LEAP_C, feel
+from faceguard.edge.heat.governing.ladder import Rung
+from faceguard.edge.heat.governing.rising import RESUME_BELOW_C, may_draw_more, may_rise
+from faceguard.edge.heat.governing.state import State
 from faceguard.edge.heat.reading import Reading
-from faceguard.edge.heat.rising import RESUME_BELOW_C, may_draw_more, may_rise
 from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
-from faceguard.edge.heat.state import State
 
 COOL = "within its limits"
 _S = 1_000_000_000

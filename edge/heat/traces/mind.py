@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 
 from faceguard.edge.heat import memory as trust_memory
-from faceguard.edge.heat import state as governor_state
-from faceguard.edge.heat.ladder import Rung
+from faceguard.edge.heat.governing import state as governor_state
+from faceguard.edge.heat.governing.ladder import Rung
+from faceguard.edge.heat.governing.state import State
 from faceguard.edge.heat.memory import Memory
 from faceguard.edge.heat.settings import GovernorSettings, WithoutSensors
-from faceguard.edge.heat.state import State
 
 KEYS = ("settings", "rungs", "state", "memory")
 _MOST_RUNGS = 10_000

@@ -11,11 +11,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from faceguard.edge.heat.ladder import Rung
+from faceguard.edge.heat.governing.ladder import Rung
 from faceguard.edge.heat.reading import Survey
-from faceguard.edge.heat.replay import begin, decide
 from faceguard.edge.heat.settings import GovernorSettings
-from faceguard.edge.heat.trace_format import Row, Sections
+from faceguard.edge.heat.traces.replay import begin, decide
+from faceguard.edge.heat.traces.trace_format import Row, Sections
 from faceguard.engines.closing import Closing
 
 _PERIOD_S = 1.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from faceguard.edge.heat.heat_model import HeatModel
-from faceguard.edge.heat.power_model import PowerModel
-from faceguard.edge.heat.trend import Trend
+from faceguard.edge.heat.governing.heat_model import HeatModel
+from faceguard.edge.heat.governing.power_model import PowerModel
+from faceguard.edge.heat.governing.trend import Trend
 
 T = TypeVar("T")
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from faceguard.edge.heat.governor import Governor
-from faceguard.edge.heat.ladder import Rung
+from faceguard.edge.heat.governing.governor import Governor
+from faceguard.edge.heat.governing.ladder import Rung
 from faceguard.edge.heat.memory import Memory
-from faceguard.edge.heat.mind import Mind
 from faceguard.edge.heat.reading import Survey
 from faceguard.edge.heat.settings import GovernorSettings
-from faceguard.edge.heat.trace_file import Entry
-from faceguard.edge.heat.trace_format import DECIDED, Row
+from faceguard.edge.heat.traces.mind import Mind
+from faceguard.edge.heat.traces.trace_file import Entry
+from faceguard.edge.heat.traces.trace_format import DECIDED, Row
 from faceguard.edge.heat.trust import judge
 from faceguard.engines.errors import InputError
 

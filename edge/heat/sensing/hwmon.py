@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from faceguard.edge.heat.reading import Sensed, Survey
-from faceguard.edge.heat.source import Found, Known, Source, celsius, lowest_trip
-from faceguard.edge.heat.zones import TemperatureSource
+from faceguard.edge.heat.sensing.source import Found, Known, Source, celsius, lowest_trip
+from faceguard.edge.heat.sensing.zones import TemperatureSource
 from faceguard.engines.power import Rail, monitor_rails
 from faceguard.engines.sysfs import ask, ask_number, names_in
 

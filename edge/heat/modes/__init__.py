@@ -1,0 +1,1 @@
+"""A Jetson's power modes: which there are, which is right, and setting one."""

@@ -1,0 +1,1 @@
+"""Traces of heat: written by the camera, replayed bit by bit, drawn."""
