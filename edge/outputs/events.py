@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -14,17 +13,14 @@ from faceguard.edge.atomic import one_line
 from faceguard.edge.config.outputs import EventsOutput
 from faceguard.edge.events import Event
 from faceguard.edge.meters import Meters
+from faceguard.edge.outputs.growing import full, is_still_there, open_growing, write_whole
 from faceguard.edge.outputs.plain import flat, rfc3339
 from faceguard.edge.outputs.worker import Worker
 from faceguard.edge.service.quiet import Quiet
 from faceguard.engines.errors import OutputError
 
 _CAPACITY = 200
-_MODE = 0o640
 _STDOUT = 1
-# Not blocking, or a pipe that nobody reads would hold us; no link is followed, or whoever may write
-# in that folder could make us write elsewhere.
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW
 _PATIENCE_MS = 500
 # What a pipe that is ready takes at once without blocking; POSIX names no more.
 _WHOLE_PIPE_WRITE = 4096
@@ -88,16 +84,7 @@ class EventsLog(Worker[Event]):
         if self._to_stdout:
             self._file = _STDOUT
         else:
-            try:
-                self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-                self._file = os.open(self._path, _FLAGS, _MODE)
-            except OSError as error:
-                is_link = error.errno == errno.ELOOP and self._path.is_symlink()
-                why = "it is a link, which is not followed" if is_link else error.strerror
-                raise OutputError(
-                    f"{one_line(self._path)}: cannot be written: {why}; name another "
-                    "place under outputs.events.path"
-                ) from error
+            self._file = open_growing(self._path, os.O_WRONLY, "outputs.events.path")
         self._is_regular = stat.S_ISREG(os.fstat(self._file).st_mode)
         if self._is_regular and not self._to_stdout and _ends_in_mid_line(self._path):
             self._write(b"\n")
@@ -124,12 +111,7 @@ class EventsLog(Worker[Event]):
         """Opens the file anew where it was moved away."""
         if self._to_stdout or not self._is_regular:
             return
-        ours = os.fstat(self._file)
-        try:
-            there = self._path.lstat()
-        except FileNotFoundError:
-            there = None
-        if there is None or (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+        if not is_still_there(self._file, self._path):
             self.shut(broken=False)
             self.open_up()
 
@@ -149,13 +131,12 @@ class EventsLog(Worker[Event]):
         self.open_up()
 
     def _write(self, line: bytes) -> None:
+        if self._rotates:
+            write_whole(self._file, self._path, line)
+            return
         if self._is_regular:
-            before = os.fstat(self._file).st_size
-            written = os.write(self._file, line)
-            if written < len(line):
-                if not self._to_stdout:
-                    os.ftruncate(self._file, before)  # half a line is worse than none
-                raise OutputError(f"{one_line(self._path)}: the disk is full; free some space")
+            if os.write(self._file, line) < len(line):
+                raise full(self._path)
             return
         poll = select.poll()
         poll.register(self._file, select.POLLOUT)

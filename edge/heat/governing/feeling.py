@@ -33,9 +33,7 @@ def feel(state: State, reading: Reading, load: float, now_ns: int, *, heeds_powe
     """
     passed_s = 0.0 if state.seen_ns is None else (now_ns - state.seen_ns) / _S
     if passed_s > _GAP_S:
-        state = replace(
-            state, quick=None, steady=None, power=None, steady_power=None, cool_since_ns=None
-        )
+        state = state.unfelt()
     power_w = reading.power_w if heeds_power else None
     state = _feel_power(state, power_w, load, passed_s, now_ns)
     excess_c = reading.excess_c

@@ -133,21 +133,14 @@ class Governor:
             fitting = (i for i, rung in enumerate(self.rungs) if rung.load <= was.load)
             level = min(self.lowest, next(fitting))
         return replace(
-            state,
+            # The limit may have moved, and the excess with it.
+            state.unfelt(),
             level=level,
             reason=f"{state.reason}, before the settings changed" if level else COOL,
-            # The limit may have moved, and the excess with it.
             up_after_ns=(state.seen_ns or state.changed_ns) + int(_ADOPTED_S * _S),
             mistakes=0,
             is_firm=False,
             back_to=None,
-            cool_since_ns=None,
-            felt_since_ns=None,
-            quick=None,
-            steady=None,
-            power=None,
-            steady_power=None,
-            heat=state.heat.interrupted(),
         )
 
     def _decide(self, state: State, reading: Reading, now_ns: int) -> Move:

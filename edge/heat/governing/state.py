@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from faceguard.edge.heat.governing.heat_model import HeatModel
@@ -56,6 +56,19 @@ class State:
     power: Trend | None = None
     steady_power: Trend | None = None
     draw: PowerModel = field(default_factory=PowerModel)
+
+    def unfelt(self) -> State:
+        """The same, its filters begun anew: after a gap, or when the excess is of another zone."""
+        return replace(
+            self,
+            cool_since_ns=None,
+            felt_since_ns=None,
+            quick=None,
+            steady=None,
+            power=None,
+            steady_power=None,
+            heat=self.heat.interrupted(),
+        )
 
     def in_seconds(self, trend: Trend, seconds: float, load: float) -> float:
         """Where the excess will be after some seconds under a load, degrees above the limit."""

@@ -14,13 +14,11 @@ from typing import BinaryIO
 from faceguard.edge.atomic import one_line
 from faceguard.edge.heat.traces.mind import Mind
 from faceguard.edge.heat.traces.trace_format import CUT, MARK, Row, Section, Sections, section_of
+from faceguard.edge.outputs.growing import is_still_there, open_growing, unfit, write_whole
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import InputError, OutputError
 
-_MODE = 0o640
-# Not blocking, or a pipe that nobody reads would hold us; no link is followed, or whoever may write
-# in that folder could make us write elsewhere. Read as well, to see how it ends.
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW
+_KEY = "thermal.trace"
 _LOOK = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 _HEAD = 65_536
 _LONGEST_LINE = 1_000_000
@@ -60,7 +58,7 @@ class TraceFile(Closing):
             OutputError: It cannot be written, or not be put aside; nothing of the row stays there.
         """
         try:
-            if self._file >= 0 and not self._is_there():
+            if self._file >= 0 and not is_still_there(self._file, self._path):
                 self.close()
             self._open()
             lines = self._sections.lines(before, row, after).encode()
@@ -70,7 +68,7 @@ class TraceFile(Closing):
                 self.close()
                 self._open()
                 lines = self._sections.lines(before, row, after).encode()
-            self._write(lines)
+            write_whole(self._file, self._path, lines)
         except OSError as error:
             self.close()
             mend = "; free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
@@ -86,34 +84,20 @@ class TraceFile(Closing):
         if file >= 0:
             os.close(file)
 
-    def _is_there(self) -> bool:
-        """Whether the file is still the one of that name."""
-        ours = os.fstat(self._file)
-        try:
-            there = self._path.lstat()
-        except FileNotFoundError:
-            return False
-        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
-
     def _open(self) -> None:
         if self._file >= 0:
             return
-        try:
-            self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            self._file = os.open(self._path, _FLAGS, _MODE)
-        except OSError as error:
-            is_link = error.errno == errno.ELOOP and self._path.is_symlink()
-            why = "it is a link, which is not followed" if is_link else error.strerror
-            raise self._unfit(why) from error
+        # Read as well, to see how it ends.
+        self._file = open_growing(self._path, os.O_RDWR, _KEY)
         if not stat.S_ISREG(os.fstat(self._file).st_mode):
-            raise self._unfit("it is no plain file")
+            raise unfit(self._path, "it is no plain file", _KEY)
         if _is_locked(self._file):
-            raise self._unfit("another faceguard writes there")
+            raise unfit(self._path, "another faceguard writes there", _KEY)
         if not _may_be_trace(self._file):
-            raise self._unfit("something else stands in it, and no trace")
+            raise unfit(self._path, "something else stands in it, and no trace", _KEY)
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
-            self._write(CUT.encode() + b"\n")
+            write_whole(self._file, self._path, CUT.encode() + b"\n")
 
     def _put_aside(self) -> None:
         aside = self._path.with_name(self._path.name + ".1")
@@ -121,22 +105,9 @@ class TraceFile(Closing):
         if why is not None:
             raise OutputError(
                 f"{one_line(aside)}: in the way of the trace, which is full: {why}; move it away, "
-                "or name another place under thermal.trace"
+                f"or name another place under {_KEY}"
             )
         self._path.replace(aside)
-
-    def _write(self, data: bytes) -> None:
-        before = os.fstat(self._file).st_size
-        written = os.write(self._file, data)
-        if written < len(data):
-            os.ftruncate(self._file, before)  # half a row is worse than none
-            raise OutputError(f"{one_line(self._path)}: the disk is full; free some space")
-
-    def _unfit(self, why: str | None) -> OutputError:
-        return OutputError(
-            f"{one_line(self._path)}: cannot be written: {why}; name another place under "
-            "thermal.trace"
-        )
 
 
 def is_in_use(path: Path) -> bool:

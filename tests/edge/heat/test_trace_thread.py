@@ -29,6 +29,29 @@ class Clock:
         return self.now_s
 
 
+class Writer:
+    """Adds rows, each of which is taken before the next, and keeps what is told."""
+
+    def __init__(self, trace: Trace, clock: Clock) -> None:
+        self._trace = trace
+        self._clock = clock
+        self._run = iter(seconds_of(warming(1000)))
+        self.told: list[str] = []
+
+    def add(self) -> None:
+        trouble = self._trace.add(*next(self._run))
+        self.told.extend([] if trouble is None else [trouble])
+        until(lambda: len(self._trace._slot) == 0)
+
+    def fails(self) -> bool:
+        self.add()
+        return self._trace._again_s == self._clock.now_s + 60
+
+    def works(self) -> bool:
+        self.add()
+        return self._trace.trouble is None
+
+
 def test_the_daemon_s_trace_is_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     before = len(list(Path("/proc/self/fd").iterdir()))
@@ -51,48 +74,34 @@ def test_the_daemon_s_trace_is_whole_and_leaves_nothing_behind(tmp_path: Path) -
 
 def test_a_full_disk_is_told_once_and_tried_again_after_a_minute(small_disk: Path) -> None:
     path, clock = small_disk / "a.csv", Clock()
-    told: list[str] = []
-    run = iter(seconds_of(warming(1000)))
     with Trace(path, 100.0, clock_s=clock) as trace:
         trace.start()
+        writer = Writer(trace, clock)
 
-        def add() -> None:
-            trouble = trace.add(*next(run))
-            told.extend([] if trouble is None else [trouble])
-            until(lambda: len(trace._slot) == 0)
-
-        def fails() -> bool:
-            add()
-            return trace._again_s == clock.now_s + 60
-
-        def works() -> bool:
-            add()
-            return trace.trouble is None
-
-        add()
+        writer.add()
         filler = fill(small_disk)
-        until(fails)
-        add()
+        until(writer.fails)
+        writer.add()
         # After a minute once more, in vain.
         clock.now_s += 61
-        until(fails)
-        (only,) = told
+        until(writer.fails)
+        (only,) = writer.told
         assert "free some space" in only
         assert "\n" not in only
         assert path.read_bytes().endswith(b"\n")
         size = path.stat().st_size
         filler.unlink()
-        add()
+        writer.add()
         assert trace.trouble is not None  # it rests
         clock.now_s += 61
-        until(works)
-        add()
-        assert len(told) == 1
+        until(writer.works)
+        writer.add()
+        assert len(writer.told) == 1
         # Full once more, it is told once more.
         fill(small_disk)
-        until(fails)
-        add()
-        assert len(told) == 2
+        until(writer.fails)
+        writer.add()
+        assert len(writer.told) == 2
     assert path.stat().st_size > size
     found = replay(read_trace(path))
     assert (found.sections, found.differs) == (2, None)
@@ -118,36 +127,22 @@ def test_a_name_that_cannot_be_is_told_and_not_raised(tmp_path: Path) -> None:
 def test_what_is_in_the_way_of_a_full_trace_is_told_until_it_is_mended(tmp_path: Path) -> None:
     path, aside, clock = tmp_path / "a.csv", tmp_path / "a.csv.1", Clock()
     aside.write_text("precious\n")
-    run = iter(seconds_of(warming(1000)))
-    told: list[str] = []
     with Trace(path, 0.03, clock_s=clock) as trace:
         trace.start()
+        writer = Writer(trace, clock)
 
-        def add() -> None:
-            trouble = trace.add(*next(run))
-            told.extend([] if trouble is None else [trouble])
-            until(lambda: len(trace._slot) == 0)
-
-        def fails() -> bool:
-            add()
-            return trace._again_s == clock.now_s + 60
-
-        def works() -> bool:
-            add()
-            return trace.trouble is None
-
-        until(fails)
+        until(writer.fails)
         size = path.stat().st_size
         clock.now_s += 61
-        until(fails)
+        until(writer.fails)
         assert (aside.read_text(), path.stat().st_size) == ("precious\n", size)
         assert size <= 30_000
-        (only,) = told
+        (only,) = writer.told
         assert "a.csv.1: in the way of the trace, which is full" in only
         assert "move it away" in only
         aside.rename(tmp_path / "mine.txt")
         clock.now_s += 61
-        until(works)
+        until(writer.works)
     assert aside.stat().st_size == size
     assert replay(read_trace(aside)).differs is None
     assert replay(read_trace(path)).differs is None
