@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from faceguard.edge.change import Change
 from faceguard.edge.lookahead import LookAhead
@@ -19,7 +19,7 @@ from faceguard.edge.masks import MaskSettings
 from faceguard.edge.redact import redact
 from faceguard.edge.sinks.base import Sink
 from faceguard.edge.slot import Closed, Slot
-from faceguard.edge.sources.base import Source
+from faceguard.edge.sources.base import Source, SourceInfo
 from faceguard.edge.style import Style
 from faceguard.edge.tracking import Tracker, TrackingSettings
 from faceguard.edge.types import Frame, SafeFrame
@@ -49,6 +49,22 @@ class Plan:
     style: Style = field(default_factory=Style)
 
 
+class After(Protocol):
+    """What is done to frames once they are safe, before they are delivered."""
+
+    def info(self, source: SourceInfo) -> SourceInfo:
+        """What a sink gets of a source that is described so.
+
+        Raises:
+            FaceguardError: It cannot be done to such a source.
+        """
+        ...
+
+    def __call__(self, frame: SafeFrame) -> SafeFrame:
+        """The frame that is delivered, made with `faceguard.edge.redact.changed`."""
+        ...
+
+
 @dataclass
 class Tally:
     """What happened on the way.
@@ -67,7 +83,12 @@ class Tally:
 
 
 def run(
-    source: Source, sink: Sink, judge: Judge, plan: Plan, on_frame: Callable[[SafeFrame], None]
+    source: Source,
+    sink: Sink,
+    judge: Judge,
+    plan: Plan,
+    on_frame: Callable[[SafeFrame], None],
+    after: After | None = None,
 ) -> Tally:
     """Takes a source to its end.
 
@@ -77,6 +98,7 @@ def run(
         judge: Finds the faces.
         plan: How to cover them.
         on_frame: Called with each safe frame before it is delivered: reports, previews, progress.
+        after: What is done to each safe frame before that.
 
     Returns:
         Counts.
@@ -91,7 +113,8 @@ def run(
         closing(_in_another_room(source, "read")) as frames,
         closing(_in_another_room(redacted(frames, judge, tracker, plan), "redact")) as safe_frames,
     ):
-        for safe in safe_frames:
+        for redacted_frame in safe_frames:
+            safe = redacted_frame if after is None else after(redacted_frame)
             on_frame(safe)
             sink.write(safe)
             tally.frames += 1

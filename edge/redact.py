@@ -17,6 +17,8 @@ from faceguard.edge.style import Look, Style
 from faceguard.edge.types import PixelFormat, SafeFrame, Seal, Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from faceguard.edge.types import Cover, Frame, Image, Mask, Plane, PlaneSpec
     from faceguard.engines.types import Region
 
@@ -42,6 +44,20 @@ def redact(frame: Frame, cover: Cover, style: Style) -> SafeFrame:
         for mask in cover.masks:
             _cover(image, mask, style)
     return SafeFrame(_SEAL, image, frame, cover)
+
+
+def changed(safe: SafeFrame, change: Callable[[Image], Image]) -> SafeFrame:
+    """A safe frame whose picture went through something else: enlarged, or cut out.
+
+    Args:
+        safe: The frame.
+        change: Makes the new picture from the redacted one, which is all that it is given; must
+            not write into it.
+
+    Returns:
+        The same frame with that picture. Its cover still speaks of the source's pixels.
+    """
+    return SafeFrame(_SEAL, change(safe.image), safe, safe.cover)
 
 
 def outline(mask: Mask) -> Region:

@@ -269,7 +269,18 @@ class SafeFrame:
         "time_base",
     )
 
-    def __init__(self, seal: Seal, image: Image, source: Frame, cover: Cover) -> None:
+    image: Image
+    index: int
+    pts: int
+    time_base: Fraction
+    duration: int
+    captured_ns: int
+    session: int
+    cover: Cover
+
+    def __init__(
+        self, seal: Seal, image: Image, source: Frame | SafeFrame, cover: Cover
+    ) -> None:
         """Takes over the redacted image; see `redact`.
 
         Raises:

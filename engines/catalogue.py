@@ -114,6 +114,24 @@ class Scores(_Strict):
         return Scores(start=start, keep=min(start, start * share))
 
 
+class Enlarging(_Strict):
+    """What a super-resolution network does.
+
+    Attributes:
+        scale: Each side grows by this.
+        colours: What it takes: `luma` alone, from 0 to 1, or `bgr` from 0 to 255.
+        overlap_px: Pixels around a tile that its network needs to see, so that tiles join without
+            a seam: its receptive field, or less where a test shows that less is enough.
+        rewritten: Whether a second graph is kept, which computes the same with fewer
+            multiplications and more memory (`faceguard.convert.graph.winograd`).
+    """
+
+    scale: Annotated[int, Field(ge=2, le=8)]
+    colours: Literal["luma", "bgr"]
+    overlap_px: Annotated[int, Field(ge=0, le=256)]
+    rewritten: bool = False
+
+
 USUAL_SCORES = Scores(start=0.5, keep=0.3)
 """Where the catalogue knows nothing better."""
 
@@ -124,7 +142,7 @@ class Entry(_Strict):
     Attributes:
         name: What a user calls it.
         kind: A model, which is prepared for a runtime, or a sample, which is used as it is.
-        task: What it is for: `face-detection`, `picture`, `video`.
+        task: What it is for: `face-detection`, `super-resolution`, `picture`, `video`.
         family: Which decoder reads a detector's outputs.
         variant: Which member of the family, where there are several.
         about: One line for people.
@@ -135,6 +153,7 @@ class Entry(_Strict):
         tests: Whether the test suite uses it.
         input: The picture that a detector takes.
         score: A detector's default thresholds.
+        enlarging: What a super-resolution network does.
         places: Where it can be had, tried in this order (`from` in the file).
     """
 
@@ -151,6 +170,7 @@ class Entry(_Strict):
     tests: bool = False
     input: InputSize | None = None
     score: Scores | None = None
+    enlarging: Enlarging | None = None
     places: Annotated[tuple[Place, ...], Field(alias="from", min_length=1)]
 
     @model_validator(mode="after")
@@ -160,14 +180,21 @@ class Entry(_Strict):
             raise ValueError("a face detector needs family, input and score")
         if self.kind == "sample" and details != (None, None, None):
             raise ValueError("a sample has no family, input or score")
-        if self.kind == "model" and Path(self.file).suffix not in (".onnx", ".tflite"):
-            raise ValueError(f"file {self.file} of a model must end in .onnx or .tflite")
+        if self.is_upscaler != (self.enlarging is not None):
+            raise ValueError("a super-resolution model, and no other, needs enlarging")
+        if self.kind == "model" and Path(self.file).suffix not in (".onnx", ".tflite", ".pb"):
+            raise ValueError(f"file {self.file} of a model must end in .onnx, .tflite or .pb")
         return self
 
     @property
     def is_detector(self) -> bool:
         """Whether it is a model that finds faces."""
         return self.kind == "model" and self.task == "face-detection"
+
+    @property
+    def is_upscaler(self) -> bool:
+        """Whether it is a model that enlarges pictures."""
+        return self.kind == "model" and self.task == "super-resolution"
 
 
 class Catalogue(_Strict):

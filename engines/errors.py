@@ -5,6 +5,7 @@
     FaceguardError                exit code
      |- UsageError                 2   an option or a value that cannot be meant
      |- InputError                 1   a picture, video or folder that cannot be read
+     |   |- TooManyPixels          1   a picture that is, or would become, larger than allowed
      |   '- CameraError            1   a camera that gives no frames
      |       |- CameraAbsent       1   not there, or does not let us in
      |       |- CameraUnfit        1   cannot give what the configuration asks for
@@ -22,6 +23,7 @@
      |   |- ModelCorrupt           3   its bytes are not the ones its catalogue or manifest names
      |   |- EngineStale            3   built for another machine: `faceguard engines build`
      |   '- ModelUnknown           2   no such name in the catalogue
+     |- NoRoom                     8   work for which there is not enough memory now
      |- FetchError                 4   a download that did not come to its end
      |- ConvertError               6   a graph that cannot become an engine
      |   |- BadModelFile           6   truncated, or no model at all
@@ -54,6 +56,10 @@ class InputError(FaceguardError):
     """A picture, video or folder that cannot be read."""
 
     exit_code = 1
+
+
+class TooManyPixels(InputError):
+    """A picture that is larger than allowed, or would become so."""
 
 
 class CameraError(InputError):
@@ -142,6 +148,12 @@ class ModelUnknown(ModelError):
     """No model of that name is in the catalogue."""
 
     exit_code = 2
+
+
+class NoRoom(FaceguardError):
+    """Work for which there is not enough memory now; the message says how much it takes."""
+
+    exit_code = 8
 
 
 class FetchError(FaceguardError):
