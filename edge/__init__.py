@@ -7,16 +7,26 @@ from typing import TYPE_CHECKING
 import faceguard.engines  # noqa: F401 - before anything here loads ONNX Runtime
 
 if TYPE_CHECKING:
+    from faceguard.edge.enhance.enhancer import Enhancer
     from faceguard.edge.redactor import Redaction, Redactor
     from faceguard.edge.redactor_settings import RedactorSettings
     from faceguard.edge.sinks.encoder import EncoderSettings
     from faceguard.edge.style import Look
     from faceguard.edge.types import Shape
 
-__all__ = ["EncoderSettings", "Look", "Redaction", "Redactor", "RedactorSettings", "Shape"]
+__all__ = [
+    "EncoderSettings",
+    "Enhancer",
+    "Look",
+    "Redaction",
+    "Redactor",
+    "RedactorSettings",
+    "Shape",
+]
 
 _ROOMS = {
     "EncoderSettings": "sinks.encoder",
+    "Enhancer": "enhance.enhancer",
     "Look": "style",
     "Redaction": "redactor",
     "Redactor": "redactor",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from faceguard.edge.atomic import one_line
 from faceguard.edge.batch import Batch, Job
+from faceguard.edge.enhance.enhancer import Enhancer
 from faceguard.edge.ledger import Ledger
 from faceguard.edge.progress import Progress
 from faceguard.edge.redactor import Redaction, Redactor
@@ -27,7 +28,7 @@ _SIGNALS_EVERY_S = 0.2
 
 @dataclass(frozen=True)
 class Failure:
-    """A file that could not be redacted.
+    """A file that could not be done.
 
     Attributes:
         source: The file.
@@ -63,6 +64,7 @@ class BatchRun:
         *,
         force: bool = False,
         preview: bool = False,
+        enhancer: Enhancer | None = None,
     ) -> None:
         """Reads what earlier runs have finished.
 
@@ -74,6 +76,7 @@ class BatchRun:
             progress: Where progress is shown.
             force: Whether existing outputs are replaced.
             preview: Whether boxes are drawn over the redacted faces.
+            enhancer: What enlarges the redacted frames, or None.
 
         Raises:
             OutputError: The output folder's ledger cannot be read.
@@ -85,12 +88,16 @@ class BatchRun:
         self._progress = progress
         self._force = force
         self._preview = preview
+        self._enhancer = enhancer
         self._stop = threading.Event()
         self._ledger = None
         if batch.folder is not None:
             # How fast a file was done, and how patiently, does not show in what came out.
             shaping = replace(redactor.settings, threads=None, timeout_s=1.0)
-            self._ledger = Ledger(batch.folder, (shaping, encoder, preview))
+            settings: tuple[object, ...] = (shaping, encoder, preview)
+            if enhancer is not None:
+                settings += (enhancer.name, enhancer.region, redactor.uncovered)
+            self._ledger = Ledger(batch.folder, settings)
         self.done: list[Redaction] = []
         self.before: list[Job] = []
         self.failed: list[Failure] = []
@@ -114,7 +121,12 @@ class BatchRun:
 
     def summary(self) -> dict[str, object]:
         """All of it, for machines."""
+        how: dict[str, object] = {}
+        if self._enhancer is not None:
+            how = {"model": self._enhancer.name, "scale": self._enhancer.scale}
         return {
+            **how,
+            "redacted": not self._redactor.uncovered,
             "files": [
                 {
                     **asdict(one),
@@ -143,6 +155,10 @@ class BatchRun:
             lines.append(f"{one.frames:>7} {one.tracks:>6} {rate:>7.1f}  {name}")
             for cause, count in one.covered_whole.items():
                 lines.append(f"{'':>22}  {count} frames covered whole: {cause}")
+            if self._enhancer is not None:
+                enlarged = f"{one.width}x{one.height} by {self._enhancer.name}"
+                bare = "" if one.redacted else ", faces left bare (--no-redact)"
+                lines.append(f"{'':>22}  {enlarged}{bare}")
             lines += [f"{'':>22}  note: {note}" for note in one.notes]
         if self.before:
             lines.append(f"{len(self.before)} done before (--force does them again)")
@@ -197,13 +213,23 @@ class BatchRun:
     def _redact(self, job: Job) -> None:
         with self._progress.file(job.source) as bar:
 
-            def on_frame(frame: SafeFrame) -> None:
+            def go_on() -> None:
                 if self._stop.is_set():
                     raise Stopped
+
+            def on_tile(done: int, of: int) -> None:
+                go_on()
+                bar.tiles(done, of)
+
+            def on_frame(frame: SafeFrame) -> None:
+                go_on()
                 bar.step()
                 if self._report is not None:
                     self._report.frame(str(job.source), frame)
 
+            after = None
+            if self._enhancer is not None:
+                after = self._enhancer.watched(str(job.source), on_tile)
             job.output.parent.mkdir(parents=True, exist_ok=True)
             done = self._redactor.file(
                 job.source,
@@ -211,6 +237,7 @@ class BatchRun:
                 encoder=self._encoder,
                 force=self._force,
                 preview=self._preview,
+                after=after,
                 on_start=bar.start,
                 on_frame=on_frame,
             )

@@ -26,10 +26,14 @@ class Meters:
         slates: Slates shown while there was no camera.
         frames_dropped: Frames that went nowhere, by `cause`: "busy" (processing was not done with
             those before), "budget", "paused", "repeated" (the same picture again, by its time),
-            "pool", "redaction failed", "failed" (no memory to work on it), "closing".
+            "pool", "redaction failed", "failed" (no memory to work on it), "upscale" (enlarging was
+            not done with those before, or failed), "closing".
         frames_whole: Frames covered whole, by `cause`, as `Cover.whole` has it.
         stage_s: Seconds that a stage took for one frame, by `stage`: "detect", "track", "redact",
-            "deliver", "encode".
+            "upscale", "deliver", "encode".
+        upscaled: Pictures that were enlarged, by `use`: "stream", "snapshots"; and `how`: "sharp"
+            by the model, else plainly, and why: "heat", "late" (a newer frame waited), "slow" (the
+            model took too long), "opening", "failed", "no room", "too large", "ending".
         latency_s: From capture until the outputs had the redacted frame.
         encoded_latency_s: From capture until the frame was encoded.
         detections: Faces that the detector gave out, weak ones too.
@@ -69,6 +73,7 @@ class Meters:
         self.frames_dropped = self._count("frames_dropped", "Frames that went nowhere", "cause")
         self.frames_whole = self._count("frames_whole", "Frames covered whole", "cause")
         self.stage_s = self._times("stage_seconds", "Time of a stage a frame", _STAGE_S, "stage")
+        self.upscaled = self._count("pictures_upscaled", "Pictures enlarged", "use", "how")
         self.latency_s = self._times("latency_seconds", "Capture to outputs", _LATENCY_S)
         self.encoded_latency_s = self._times(
             "encoded_latency_seconds", "Capture to encoded", _LATENCY_S

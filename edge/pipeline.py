@@ -22,7 +22,7 @@ from faceguard.edge.slot import Closed, Slot
 from faceguard.edge.sources.base import Source, SourceInfo
 from faceguard.edge.style import Style
 from faceguard.edge.tracking import Tracker, TrackingSettings
-from faceguard.edge.types import Frame, SafeFrame
+from faceguard.edge.types import Cover, Frame, SafeFrame
 from faceguard.edge.verdict import Judge
 
 T = TypeVar("T")
@@ -85,20 +85,21 @@ class Tally:
 def run(
     source: Source,
     sink: Sink,
-    judge: Judge,
+    judge: Judge | None,
     plan: Plan,
     on_frame: Callable[[SafeFrame], None],
-    after: After | None = None,
+    after: Callable[[SafeFrame], SafeFrame] | None = None,
 ) -> Tally:
     """Takes a source to its end.
 
     Args:
         source: Where frames come from.
         sink: Where safe frames go; `finish` is left to the caller.
-        judge: Finds the faces.
+        judge: Finds the faces; None only where a user asked aloud that none be covered, so that
+            no detector is asked: `Redactor(uncovered=True)`.
         plan: How to cover them.
         on_frame: Called with each safe frame before it is delivered: reports, previews, progress.
-        after: What is done to each safe frame before that.
+        after: What is done to each safe frame before that; see `After`.
 
     Returns:
         Counts.
@@ -111,7 +112,7 @@ def run(
     tracker = Tracker(plan.tracking, keep_frames=plan.look_ahead, every=plan.detect_every)
     with (
         closing(_in_another_room(source, "read")) as frames,
-        closing(_in_another_room(redacted(frames, judge, tracker, plan), "redact")) as safe_frames,
+        closing(_in_another_room(made_safe(frames, judge, tracker, plan), "redact")) as safe_frames,
     ):
         for redacted_frame in safe_frames:
             safe = redacted_frame if after is None else after(redacted_frame)
@@ -123,6 +124,15 @@ def run(
                 tally.whole[safe.cover.whole] += 1
     tally.tracks = tracker.started
     return tally
+
+
+def made_safe(
+    frames: Iterator[Frame], judge: Judge | None, tracker: Tracker, plan: Plan
+) -> Iterator[SafeFrame]:
+    """As `redacted`; or, for no judge, with nothing covered. There is no other way round it."""
+    if judge is not None:
+        return redacted(frames, judge, tracker, plan)
+    return (redact(frame, Cover(), plan.style) for frame in frames)
 
 
 def redacted(

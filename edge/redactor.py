@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from faceguard.edge.engine_choice import EngineChoice
 from faceguard.edge.file_formats import open_sink, open_source
 from faceguard.edge.masks import MaskSettings
-from faceguard.edge.pipeline import Plan, redacted, run
+from faceguard.edge.pipeline import After, Plan, made_safe, run
 from faceguard.edge.preview import draw
 from faceguard.edge.redactor_settings import RedactorSettings
 from faceguard.edge.sinks.encoder import EncoderSettings
@@ -50,6 +51,9 @@ class Redaction:
         covered_whole: Frames covered whole because nobody knew what was in them, by cause.
         seconds: Time it took.
         notes: What a person should know, a line each.
+        redacted: Whether faces were covered at all; False after `--no-redact` alone.
+        width: Of the first frame written, in pixels.
+        height: Likewise.
     """
 
     source: Path
@@ -61,6 +65,9 @@ class Redaction:
     covered_whole: dict[str, int]
     seconds: float
     notes: tuple[str, ...] = ()
+    redacted: bool = True
+    width: int = 0
+    height: int = 0
 
 
 class Redactor(Closing):
@@ -76,13 +83,19 @@ class Redactor(Closing):
     """
 
     def __init__(
-        self, settings: RedactorSettings | None = None, *, finder: FaceFinder | None = None
+        self,
+        settings: RedactorSettings | None = None,
+        *,
+        finder: FaceFinder | None = None,
+        uncovered: bool = False,
     ) -> None:
         """Looks for the detector, which is loaded with the first picture or video.
 
         Args:
             settings: How faces are found and covered.
             finder: A detector of your own, instead of one from the catalogue.
+            uncovered: No face is covered, and no detector is asked or looked for. For
+                `faceguard enhance --no-redact`, which a person typed, and for nothing else.
 
         Raises:
             ModelMissing: The model was not pulled: `faceguard models pull`.
@@ -90,6 +103,7 @@ class Redactor(Closing):
             UsageError: A setting that cannot be meant.
         """
         self.settings = settings or RedactorSettings()
+        self._uncovered = uncovered
         self._finder = finder
         self._style = Style(look=self.settings.look)
         self._catalogue = read_catalogue()
@@ -102,8 +116,13 @@ class Redactor(Closing):
         self._scores = known.starting_at(self.settings.score)
         self._opened: dict[bool, Detector] = {}
         self._opening = threading.Lock()
-        if finder is None and self._engine is None:
+        if finder is None and self._engine is None and not uncovered:
             find_graph(self._entry.name, catalogue=self._catalogue)
+
+    @property
+    def uncovered(self) -> bool:
+        """Whether nothing is covered."""
+        return self._uncovered
 
     def _detector_name(self) -> str:
         known = None if self._engine is None else self._engine.detector(self.settings.detector)
@@ -125,15 +144,37 @@ class Redactor(Closing):
             raise InputError(f"an array of {pixels.dtype} is no picture here; give uint8, 0 to 255")
         if pixels.ndim != 3 or pixels.shape[2] not in (3, 4) or not pixels.size:
             raise InputError(f"an array {pixels.shape} is no picture; give (height, width, 3 or 4)")
-        frame = Frame(Image.from_bgr(pixels), 0, 0, Fraction(1, 25))
-        plan = self._plan(SourceInfo("picture", frame.image.width, frame.image.height))
-        judge = Judge(self._detector(moving=False), self.settings.timeout_s)
-        try:
-            (safe,) = redacted(iter([frame]), judge, Tracker(plan.tracking), plan)
-        finally:
-            judge.close()
-        image = safe.image
-        return np.array(image.planes[0], np.uint8, copy=image is frame.image)
+        image = Image.from_bgr(pixels)
+        with ExitStack() as stack:
+            safe = self.still(image, self._judge(stack, moving=False))
+        return np.array(safe.image.planes[0], np.uint8, copy=safe.image is image)
+
+    def judge(self) -> Judge:
+        """Who finds the faces in still pictures, for one thread; whoever asks for it closes it."""
+        return Judge(self._detector(moving=False), self.settings.timeout_s)
+
+    def still(
+        self, image: Image, judge: Judge | None, cover: RedactorSettings | None = None
+    ) -> SafeFrame:
+        """Covers the faces of one picture.
+
+        Args:
+            image: The picture; where nothing is covered the answer shares its memory.
+            judge: Who finds them, as `judge` makes one; None only where a user asked aloud that
+                none be covered.
+            cover: Style, shape and margin; all else of it is not looked at. None takes the
+                redactor's own.
+
+        Returns:
+            The picture that may leave. Black all over when the detector failed.
+        """
+        plan = self._plan(SourceInfo("picture", image.width, image.height))
+        if cover is not None:
+            masks, style = MaskSettings(cover.margin, cover.shape), Style(look=cover.look)
+            plan = replace(plan, masks=masks, style=style)
+        frames = iter([Frame(image, 0, 0, Fraction(1, 25))])
+        (safe,) = made_safe(frames, judge, Tracker(plan.tracking), plan)
+        return safe
 
     def file(
         self,
@@ -143,6 +184,7 @@ class Redactor(Closing):
         encoder: EncoderSettings | None = None,
         force: bool = False,
         preview: bool = False,
+        after: After | None = None,
         on_start: Callable[[SourceInfo], None] | None = None,
         on_frame: Callable[[SafeFrame], None] | None = None,
     ) -> Redaction:
@@ -154,53 +196,71 @@ class Redactor(Closing):
             encoder: How video is encoded.
             force: Whether to replace what stands at `output`.
             preview: Whether to draw each face's box and score over the redacted picture.
+            after: What is done to each frame once it is safe: `faceguard.edge.Enhancer`.
             on_start: Called once the source is open.
             on_frame: Called with each frame that is about to be written.
 
         Raises:
             InputError: `path` cannot be read.
+            FaceguardError: `after` cannot be done to it.
             OutputError: `output` cannot be written, or stands there already.
             UsageError: `output` names a format that this kind of source cannot become.
         """
         begun = time.monotonic()
         encoder = encoder or EncoderSettings()
 
-        def shown(frame: SafeFrame) -> None:
+        sizes: list[tuple[int, int]] = []
+
+        def last(frame: SafeFrame) -> SafeFrame:
             if preview:
                 draw(frame)
+            return frame if after is None else after(frame)
+
+        def shown(frame: SafeFrame) -> None:
+            if not sizes:
+                sizes.append((frame.image.width, frame.image.height))
             if on_frame is not None:
                 on_frame(frame)
 
-        with open_source(path) as source:
+        with ExitStack() as stack:
+            source = stack.enter_context(open_source(path))
             if on_start is not None:
                 on_start(source.info)
-            moving = source.info.kind == "video"
-            judge = Judge(self._detector(moving=moving), self.settings.timeout_s)
-            try:
-                with open_sink(output, source.info, path, encoder, force=force) as sink:
-                    tally = run(source, sink, judge, self._plan(source.info), shown)
-                    sink.finish()
-            finally:
-                judge.close()
-            notes = source.info.notes
-            if self._engine is not None and not moving:
+            info = source.info if after is None else after.info(source.info)
+            moving = info.kind == "video"
+            judge = self._judge(stack, moving=moving)
+            sink = stack.enter_context(open_sink(output, info, path, encoder, force=force))
+            tally = run(source, sink, judge, self._plan(info), shown, last)
+            sink.finish()
+            notes = (source.info if after is None else after.info(source.info)).notes
+            if self._engine is not None and not moving and not self._uncovered:
                 notes = (*notes, *self._engine.notes(_STILL_LONG_SIDE_PX))
         return Redaction(
             path,
             output,
-            source.info.kind,
+            info.kind,
             tally.frames,
             tally.masks,
             tally.tracks,
             dict(tally.whole),
             time.monotonic() - begun,
             notes,
+            not self._uncovered,
+            *sizes[0],
         )
 
     def close(self) -> None:
         """Frees the detectors that this redactor opened."""
         for detector in self._opened.values():
             detector.close()
+
+    def _judge(self, stack: ExitStack, *, moving: bool) -> Judge | None:
+        """Who finds the faces, until the stack is left; None where they are to be left bare."""
+        if self._uncovered:
+            return None
+        judge = Judge(self._detector(moving=moving), self.settings.timeout_s)
+        stack.callback(judge.close)
+        return judge
 
     def _detector(self, *, moving: bool) -> FaceFinder:
         """The detector for video or for stills, which differ in input size and threads.

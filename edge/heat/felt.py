@@ -24,6 +24,7 @@ class Told:
         look_ahead: Frames that each one waits.
         trace: Where readings and decisions go; None for nowhere.
         trace_mb: How long the trace may become.
+        upscales: Whether video is sharpened, which is then the first to go.
     """
 
     settings: GovernorSettings = field(default_factory=GovernorSettings)
@@ -31,6 +32,7 @@ class Told:
     look_ahead: int = 0
     trace: Path | None = None
     trace_mb: float = 50.0
+    upscales: bool = False
 
 
 @dataclass(frozen=True)

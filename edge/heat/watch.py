@@ -233,7 +233,12 @@ MEND = {
 
 
 def _governor(told_now: Told) -> Governor:
-    rungs = ladder(told_now.settings, every=told_now.every, look_ahead=told_now.look_ahead)
+    rungs = ladder(
+        told_now.settings,
+        every=told_now.every,
+        look_ahead=told_now.look_ahead,
+        upscales=told_now.upscales,
+    )
     return Governor(told_now.settings, rungs)
 
 

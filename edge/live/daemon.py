@@ -28,6 +28,7 @@ from faceguard.edge.live.outputs import Outputs, where
 from faceguard.edge.live.rates import camera_rate, governed_rate
 from faceguard.edge.live.rooms import Rooms
 from faceguard.edge.live.rounds import Rounds, Views
+from faceguard.edge.live.upscaling import Upscaling
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.status import StatusFile
 from faceguard.edge.service import logs
@@ -125,6 +126,9 @@ class Daemon:
                 quiet,
             )
         )
+        self._upscaling = stack.enter_context(
+            Upscaling(lambda: current.config, lambda: self._watch.budget, meters, quiet)
+        )
         self._outputs = stack.enter_context(
             Outputs(
                 lambda: current.config,
@@ -133,6 +137,7 @@ class Daemon:
                 rate=lambda: camera_rate(self._rooms.health),
                 on_event=self._happened,
                 wait=_waits(config),
+                enlarge_snapshots=self._upscaling.snapshots,
             )
         )
         self._rooms = stack.enter_context(
@@ -148,6 +153,7 @@ class Daemon:
                 on_face=self._seen,
                 on_end=self._signals.wake,
                 is_patient=_waits(config),
+                enlarger=self._upscaling.stream,
             )
         )
         self._stack = stack
@@ -163,6 +169,7 @@ class Daemon:
                 describe(config.camera),
                 self._outputs.names,
                 lambda: self._outputs.stuck,
+                self._upscaling.state,
             ),
             meters,
             quiet,
@@ -273,6 +280,8 @@ class Daemon:
         until_s = time.monotonic() + (_FILE_WITHIN_S if is_over else _END_WITHIN_S)
         self._notifier.stopping()
         self._happened(Event("stopping"))
+        if not is_over:
+            self._upscaling.hurry()
         hanging = self._rooms.finish(until_s) + self._outputs.finish(until_s)
         self._finder.close()
         if self._finder.hangs:

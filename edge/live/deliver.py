@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from faceguard.edge.events import Event
 from faceguard.edge.live.presence import Presence
@@ -27,6 +27,18 @@ class FrameSink(Protocol):
         ...
 
 
+class Shown(NamedTuple):
+    """A frame that became another picture after it was redacted.
+
+    Attributes:
+        frame: What those who show it get.
+        source: What it was made of: its size is that of the cover, and of the camera.
+    """
+
+    frame: SafeFrame
+    source: SafeFrame
+
+
 class Deliver:
     """Takes safe frames and offers them round.
 
@@ -36,7 +48,7 @@ class Deliver:
 
     def __init__(
         self,
-        safe: Slot[SafeFrame],
+        safe: Slot[SafeFrame] | Slot[SafeFrame | Shown],
         sinks: Sequence[FrameSink],
         meters: Meters,
         quiet: Quiet,
@@ -53,8 +65,8 @@ class Deliver:
             meters: Where things are counted.
             quiet: Who logs.
             beat: Called after each frame that went out, slates too: the watchdog's food.
-            on_event: Called with what happens to faces, and the frame in which it was seen; None at
-                the end, when all leave.
+            on_event: Called with what happens to faces, and the frame in which it was seen, in the
+                camera's size; None at the end, when all leave.
             on_end: Called after the last frame.
         """
         self._safe = safe
@@ -91,14 +103,16 @@ class Deliver:
 
     def _work(self) -> None:
         try:
-            for safe in self._safe:
+            for given in self._safe:
                 begun_ns = time.monotonic_ns()
+                safe, source = given if isinstance(given, Shown) else (given, given)
                 for sink in self._sinks:
                     self._try("offer", sink.offer, safe)
                 self._try("beat", self._beat)
-                self._try("tell", self._tell, safe)
+                self._try("tell", self._tell, source)
                 self._try("count", self._count, safe, begun_ns)
-                del safe  # or its memory would be held while we wait for the next
+                # Or their memory would be held while we wait for the next.
+                del given, safe, source
         except BaseException as error:  # noqa: BLE001 - whoever looks after the rooms raises it
             self.error = error
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from faceguard.edge.config.model import Config
 from faceguard.edge.config.part import Part
@@ -17,6 +17,9 @@ from faceguard.edge.outputs.worker import Worker
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.types import SafeFrame
 from faceguard.engines.closing import Closing
+
+if TYPE_CHECKING:
+    from faceguard.edge.outputs.snapshots import Enlarge
 
 P = TypeVar("P", bound=Part)
 # Longer than a server takes to come up.
@@ -41,6 +44,7 @@ class Outputs(Closing):
         rate: Callable[[], float | None],
         on_event: Callable[[Event], None],
         wait: bool,
+        enlarge_snapshots: Enlarge | None = None,
     ) -> None:
         """Makes them; `start` lets them work.
 
@@ -51,6 +55,7 @@ class Outputs(Closing):
             rate: Frames per second that the camera means to give.
             on_event: Takes what the outputs have to tell.
             wait: Whether encoder and recordings wait rather than drop, for files.
+            enlarge_snapshots: What is done to them, where that is asked for.
 
         Raises:
             FaceguardError: A package is missing, or a password file cannot be read.
@@ -119,6 +124,7 @@ class Outputs(Closing):
                 name,
                 meters,
                 quiet,
+                enlarge_snapshots,
             )
         if asked.events is not None:
             from faceguard.edge.outputs.events import EventsLog

@@ -26,7 +26,7 @@ from faceguard.edge.redact import redact
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.service.telling import told
 from faceguard.edge.slot import Closed, Slot
-from faceguard.edge.types import Cover, Frame, Image, SafeFrame
+from faceguard.edge.types import Cover, Frame, Image, ImageKind, SafeFrame
 from faceguard.edge.verdict import Blind, Judge
 from faceguard.engines.closing import Closing
 from faceguard.engines.types import Detections
@@ -43,11 +43,13 @@ class ProcessSettings:
         plan: How frames are judged and covered.
         budget: What may be spent.
         health: How the camera is.
+        shown: What frames of a kind become on their way out, so that slates are like them.
     """
 
     plan: Callable[[], Plan]
     budget: Callable[[], Budget]
     health: Callable[[], Health]
+    shown: Callable[[ImageKind], ImageKind] = lambda kind: kind
 
 
 class Process(Closing):
@@ -303,7 +305,7 @@ class Process(Closing):
             safe = self._slate.make(
                 self._settings.health(),
                 self._settings.budget(),
-                self._kind,
+                self._settings.shown(self._kind),
                 index=self._order.last_index,
                 pts=self._order.of_slate(now_ns, waiting),
                 now_ns=now_ns,

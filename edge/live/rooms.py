@@ -1,4 +1,7 @@
-"""The three rooms of one camera, and the doors between them: capture, process, deliver."""
+"""The three rooms of one camera, and the doors between them: capture, process, deliver.
+
+Where video is enlarged, there is one more between process and deliver.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from faceguard.edge.events import Event
 from faceguard.edge.live.argus import ArgusRestarter
 from faceguard.edge.live.capture import Capture
 from faceguard.edge.live.current import Current
-from faceguard.edge.live.deliver import Deliver
+from faceguard.edge.live.deliver import Deliver, Shown
+from faceguard.edge.live.enlarger import Enlarger
+from faceguard.edge.live.enlarging import Enlarging
 from faceguard.edge.live.health import Health
 from faceguard.edge.live.outputs import Outputs
 from faceguard.edge.live.process import Process, ProcessSettings
@@ -21,7 +26,7 @@ from faceguard.edge.live.slate import Slate
 from faceguard.edge.meters import Meters
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.slot import Slot
-from faceguard.edge.types import Frame, SafeFrame
+from faceguard.edge.types import Frame, ImageKind, SafeFrame
 from faceguard.edge.verdict import FaceFinder, Judge
 from faceguard.engines.closing import Closing
 
@@ -52,6 +57,7 @@ class Rooms(Closing):
         on_end: Callable[[], None] = lambda: None,
         is_patient: bool = False,
         open_with: Callable[[], Camera] | None = None,
+        enlarger: Enlarger | None = None,
     ) -> None:
         """Sets them up; `start` lets frames in.
 
@@ -69,12 +75,24 @@ class Rooms(Closing):
             on_end: Called after the last frame went out.
             is_patient: Whether the detector may take as long as for `faceguard redact`: for files.
             open_with: Opens the camera; None takes the one of the configuration.
+            enlarger: Enlarges video on its way to the outputs, where that is asked for.
         """
         self._current = current
         epoch_ns = time.monotonic_ns()
         is_csi = isinstance(current.config.camera, CsiCamera)
         taken: Slot[Frame] = Slot(_BETWEEN_ROOMS)
         safe: Slot[SafeFrame] = Slot(_BETWEEN_ROOMS)
+        shown: Slot[SafeFrame] | Slot[SafeFrame | Shown] = safe
+        self._enlarging: Enlarging | None = None
+        copies, become = outputs.copies, _as_it_is
+        if enlarger is not None:
+            larger: Slot[SafeFrame | Shown] = Slot(_BETWEEN_ROOMS)
+            ahead = current.plan.look_ahead
+            self._enlarging = Enlarging(
+                larger, enlarger, meters, quiet, look_ahead=ahead, is_patient=is_patient
+            )
+            safe, shown, become = self._enlarging.safe, larger, enlarger.kind
+            copies += self._enlarging.holds
         self._is_patient = is_patient
         self._judge = Judge(finder)
         self.retune()
@@ -93,15 +111,15 @@ class Rooms(Closing):
             taken,
             safe,
             self._judge,
-            ProcessSettings(lambda: current.plan, budget, lambda: self._capture.health),
+            ProcessSettings(lambda: current.plan, budget, lambda: self._capture.health, become),
             Slate(current.config.name),
             meters,
             quiet,
             epoch_ns=epoch_ns,
-            copies=outputs.copies,
+            copies=copies,
         )
         self._deliver = Deliver(
-            safe,
+            shown,
             outputs.frame_sinks,
             meters,
             quiet,
@@ -143,6 +161,8 @@ class Rooms(Closing):
     def start(self) -> None:
         """Lets frames in; the last room first, so that none waits for another."""
         self._deliver.start()
+        if self._enlarging is not None:
+            self._enlarging.start()
         self._process.start()
         self._capture.start()
 
@@ -162,12 +182,17 @@ class Rooms(Closing):
             The rooms that hang.
         """
         hanging = []
+        if self._enlarging is not None and not self.ended:
+            self._enlarging.hurry()
         self._capture.close(min(_CAPTURE_S, until_s - time.monotonic()))
         until_s = min(until_s, time.monotonic() + _PROCESS_S)
         if not self._process.join(until_s - time.monotonic()):
             hanging.append("process")
             # Or deliver, and with it every output, would wait for its end in vain.
             self._process.leave()
+        if self._enlarging is not None and not self._enlarging.join(until_s - time.monotonic()):
+            hanging.append("upscale")
+            self._enlarging.leave()
         if not self._deliver.join(max(_DELIVER_S, until_s - time.monotonic())):
             hanging.append("deliver")
         return hanging
@@ -176,6 +201,8 @@ class Rooms(Closing):
         """Ends what still runs."""
         self._capture.close(0.1)
         self._process.close(0.1)
+        if self._enlarging is not None:
+            self._enlarging.close(0.1)
         self._judge.close()
 
     def _open_camera(self) -> Camera:
@@ -186,3 +213,7 @@ class Rooms(Closing):
             # The supervisor's own watch is exact; the camera's limit is for readers that it leaves.
             silent_after_s=config.supervision.frozen_after_s + _AFTER_FROZEN_S,
         )
+
+
+def _as_it_is(kind: ImageKind) -> ImageKind:
+    return kind

@@ -35,6 +35,7 @@ class Views:
         camera: The camera in words that may be shown.
         outputs: The outputs that there are.
         stuck: Those of them that hang.
+        upscaling: How pictures are enlarged, by use; nothing where none are.
     """
 
     health: Callable[[], Health]
@@ -44,6 +45,7 @@ class Views:
     camera: str
     outputs: list[str]
     stuck: Callable[[], list[str]]
+    upscaling: Callable[[], dict[str, Any]] = dict
 
 
 class Rounds:
@@ -139,6 +141,11 @@ class Rounds:
             name: {**outputs.get(name, {}), "up": self._output_up.get(name, False)}
             for name in self._views.outputs
         }
+        upscaled = counted.pop("upscaled")
+        upscale = {
+            use: {**state, "counts": upscaled.get(use, {})}
+            for use, state in self._views.upscaling().items()
+        }
         return {
             "pid": os.getpid(),
             "version": self._version,
@@ -169,6 +176,7 @@ class Rounds:
                 "lost": self._sight.lost,
                 "power_trouble": self._levels.trouble,
             },
+            "upscale": upscale,
             **counted,
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from faceguard.edge.config.outputs import SnapshotsOutput
 from faceguard.edge.events import Event
@@ -20,11 +21,28 @@ _TIDY_EVERY_S = 60.0
 _LOOK_EVERY_S = 600.0  # others may have removed or added some
 
 
+class Enlarge(Protocol):
+    """What makes larger pictures of redacted frames; may take seconds."""
+
+    def __call__(self, safe: SafeFrame) -> SafeFrame:
+        """The frame as it is to be written."""
+        ...
+
+    def give_up(self) -> None:
+        """Another one waits: what is in work is to be done quickly; from any thread."""
+        ...
+
+
 class Snapshots(Worker[tuple[SafeFrame, Event]]):
     """The output `snapshots`; all its settings but the folder can change while it runs."""
 
     def __init__(
-        self, settings: Callable[[], SnapshotsOutput], name: str, meters: Meters, quiet: Quiet
+        self,
+        settings: Callable[[], SnapshotsOutput],
+        name: str,
+        meters: Meters,
+        quiet: Quiet,
+        enlarge: Enlarge | None = None,
     ) -> None:
         """Sets up; the thread makes the folder.
 
@@ -33,14 +51,24 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
             name: Of the camera; a folder of this name is made.
             meters: Where failures are counted.
             quiet: Who logs.
+            enlarge: What is done to each frame before it is written, in this output's thread.
         """
         super().__init__("snapshots", meters, quiet, capacity=2)
         self._settings = settings
         self._camera = name
+        self._enlarge = enlarge
         self._album: Album | None = None
         self._last_ns: int | None = None
+        self._begun_ns: int | None = None
         self._clock = SteadyClock()
         self._tidy_s = self._look_s = 0.0
+
+    def offer(self, thing: tuple[SafeFrame, Event]) -> None:
+        """As for any output; what takes long is cut short if this one is to be written, too."""
+        super().offer(thing)
+        begun_ns = self._begun_ns
+        if self._enlarge is not None and begun_ns is not None and self._is_due(thing[1], begun_ns):
+            self._enlarge.give_up()
 
     def open_up(self) -> None:
         """Makes the folder.
@@ -60,15 +88,16 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
         """
         frame, event = thing
         settings = self._settings()
-        what = _KINDS.get(event.kind)
-        if what is None or what not in settings.on:
-            return
-        if self._last_ns is not None and event.at_ns - self._last_ns < settings.least_s * 1e9:
+        if not self._is_due(event, self._last_ns):
             return
         track = event.fields.get("track")
+        if self._enlarge is not None:
+            self._begun_ns = event.at_ns
+            frame = self._enlarge(frame)
+            self._begun_ns = None
         jpeg = as_jpeg(frame, settings.quality)
         album = self._opened_album()
-        album.add(jpeg, what, track if isinstance(track, int) else 0, event.wall_s)
+        album.add(jpeg, _KINDS[event.kind], track if isinstance(track, int) else 0, event.wall_s)
         self._last_ns = event.at_ns
         self._keep_size(album, settings)
 
@@ -96,6 +125,13 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
     def shut(self, *, broken: bool) -> None:  # noqa: ARG002 - the same in both cases
         """Looks anew at what is there when it opens again."""
         self._album = None
+
+    def _is_due(self, event: Event, last_ns: int | None) -> bool:
+        """Whether it is one that is wanted, and not too soon after the last."""
+        settings = self._settings()
+        if _KINDS.get(event.kind) not in settings.on:
+            return False
+        return last_ns is None or event.at_ns - last_ns >= settings.least_s * 1e9
 
     def _opened_album(self) -> Album:
         assert self._album is not None  # noqa: S101 - `open_up` made it

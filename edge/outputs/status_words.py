@@ -8,6 +8,7 @@ from typing import Any
 
 from faceguard.edge.atomic import one_line
 from faceguard.edge.outputs.status import Life, Status
+from faceguard.edge.outputs.upscale_words import upscale_troubles, upscale_words
 
 _WIDTH = 10
 _BLIND_S = 1.0
@@ -66,6 +67,7 @@ def _troubles(status: Status) -> Iterator[str]:
             yield f"{name} does not work"
     if _part(state, "recorded").get("paused"):
         yield "no space for recordings"
+    yield from upscale_troubles(_part(state, "upscale"))
 
 
 def _rows(status: Status) -> Iterator[tuple[str, str]]:
@@ -78,6 +80,7 @@ def _rows(status: Status) -> Iterator[tuple[str, str]]:
     yield "frames", _frames(frames, state.get("rate_out"))
     yield "dropped", _by_cause(frames.get("dropped"))
     yield "covered", _covered(frames)
+    yield "enlarged", upscale_words(_part(state, "upscale"))
     yield "outputs", "; ".join(_each(_part(state, "outputs"), _output))
     yield "recorded", _recorded(_part(state, "recorded"))
     yield "heat", _heat(_part(state, "temperatures_c"), _part(state, "thermal"))

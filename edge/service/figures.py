@@ -52,6 +52,7 @@ class Figures:
             "encoded_latency_ms": delays["encoded_latency_seconds"],
             "faces": {"now": read.count("tracks_now"), "total": read.count("tracks_total")},
             "outputs": _outputs(read),
+            "upscaled": read.counts_by("pictures_upscaled_total", "use", "how"),
             "recorded": {
                 "bytes": read.count("recorded_bytes_total"),
                 "removed": read.counts("recordings_removed_total", "cause"),
@@ -126,6 +127,13 @@ class _Read:
     def counts(self, name: str, label: str) -> dict[str, int]:
         found = self._samples.get(name, [])
         return {labels[label]: round(value) for labels, value in found if value}
+
+    def counts_by(self, name: str, first: str, second: str) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for labels, value in self._samples.get(name, []):
+            if value:
+                found.setdefault(labels[first], {})[labels[second]] = round(value)
+        return found
 
     def labelled(self, name: str, label: str) -> dict[str, float]:
         return {labels[label]: value for labels, value in self._samples.get(name, [])}

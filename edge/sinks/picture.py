@@ -78,6 +78,8 @@ class PictureSink(Closing):
         """
         self._path = path
         self._format = _format_for(path, info)
+        if info is not None:
+            self._refuse_larger(info.width, info.height)
         if not 1 <= quality <= 100:
             raise UsageError(f"quality {quality} must be 1 to 100")
         self._quality = quality
@@ -137,18 +139,21 @@ class PictureSink(Closing):
 
     def _check_size(self, image: Image) -> None:
         size = image.width, image.height
-        most = _LARGEST_SIDE_PX.get(self._format)
-        if most is not None and max(size) > most:
-            raise OutputError(
-                f"{one_line(self._path)}: {size[0]}x{size[1]} is more than {self._format} can hold "
-                f"({most} a side); name a .png or .tif"
-            )
+        self._refuse_larger(*size)
         if self._size not in (None, size) and self._format != "TIFF":
             raise OutputError(
                 f"{one_line(self._path)}: frames of different sizes ({self._size} and {size}) "
                 "need a .tif"
             )
         self._size = size
+
+    def _refuse_larger(self, width: int, height: int) -> None:
+        most = _LARGEST_SIDE_PX.get(self._format)
+        if most is not None and max(width, height) > most:
+            raise OutputError(
+                f"{one_line(self._path)}: {width}x{height} is more than {self._format} can hold "
+                f"({most} a side); name a .png or .tif"
+            )
 
     def _add_page(self, image: Image) -> None:
         if self._pages is None:

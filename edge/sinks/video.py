@@ -154,8 +154,13 @@ class VideoSink(Closing):
         if self._audio_from is not None:
             self._audio = AudioCopy(self._audio_from, self._container, self._path)
             sound = f" and {self._audio.codec}"
-        asked = " ".join(f"{name}={value}" for name, value in options.items())
-        with _as_usage_errors(f"the encoder {self._codec.name} refuses {asked}"):
+        asked = " ".join(
+            [
+                f"{self._stream.width}x{self._stream.height}",
+                *(f"{name}={value}" for name, value in options.items()),
+            ]
+        )
+        with _as_usage_errors(f"{self._path}: the encoder {self._codec.name} refuses {asked}"):
             context.open()
         with _as_usage_errors(
             f"{self._path}: {self._path.suffix} cannot hold {self._codec.name}{sound}; .mkv can"

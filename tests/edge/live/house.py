@@ -30,6 +30,8 @@ from faceguard.edge.live.current import Current
 from faceguard.edge.live.outputs import Outputs
 from faceguard.edge.live.rooms import Rooms
 from faceguard.edge.live.rounds import Rounds, Views
+from faceguard.edge.live.sharpener import Sharp
+from faceguard.edge.live.upscaling import Upscaling, Use, open_model
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.status import StatusFile
 from faceguard.edge.outputs.worker import Worker
@@ -138,6 +140,7 @@ class House(Closing):
         copies: int | None = None,
         keep: bool = True,
         settings: dict[str, Any] | None = None,
+        sharpen_with: Callable[[Use], Sharp] = open_model,
     ) -> None:
         """Builds it.
 
@@ -152,6 +155,7 @@ class House(Closing):
             copies: Size of the pool; None: as the outputs have it.
             keep: Whether all that goes out is kept.
             settings: Parts of the configuration that differ.
+            sharpen_with: Opens the models of `upscale`, where the settings name some.
         """
         self.scene = scene
         self.folder = folder
@@ -167,6 +171,13 @@ class House(Closing):
         self._settings = _settings(folder, outputs, settings or {})
         self._write()
         self.current = Current(read_config(self._path), self._path)
+        self.upscaling = Upscaling(
+            lambda: self.current.config,
+            lambda: self.budget,
+            self.meters,
+            self.quiet,
+            open_with=sharpen_with,
+        )
         self.outputs = HouseOutputs(
             lambda: self.current.config,
             self.meters,
@@ -174,6 +185,7 @@ class House(Closing):
             rate=lambda: self.rooms.health.rate,
             on_event=self._happened,
             wait=wait,
+            enlarge_snapshots=self.upscaling.snapshots,
         )
         self.keeper = Keeper(self.meters, self.quiet)
         self.more = list(more(self.meters, self.quiet))
@@ -193,6 +205,7 @@ class House(Closing):
             on_face=self.outputs.tell,
             on_end=self.ended.set,
             open_with=camera or (lambda: Watermarked(scene, rate=100)),
+            enlarger=self.upscaling.stream,
         )
 
     @property
@@ -222,11 +235,13 @@ class House(Closing):
     def finish(self, within_s: float = PATIENCE_S) -> list[str]:
         """Ends rooms and outputs as the daemon does; gives what hangs."""
         until_s = time.monotonic() + within_s
+        self.upscaling.hurry()
         return self.rooms.finish(until_s) + self.outputs.finish(until_s)
 
     def close(self) -> None:
         self.rooms.close()
         self.outputs.close()
+        self.upscaling.close()
         logging.getLogger("faceguard").removeHandler(self.records)
 
     def dropped(self, cause: str) -> float:
@@ -289,6 +304,7 @@ class House(Closing):
             "a scene",
             self.outputs.names,
             list,
+            self.upscaling.state,
         )
         with StatusFile(self.folder, "status") as status:
             pulse = Pulse(notifier)

@@ -1,0 +1,62 @@
+"""Which model is meant by a scale, a name, or both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faceguard.engines.errors import UsageError
+
+if TYPE_CHECKING:
+    from faceguard.engines.catalogue import Catalogue, Entry
+
+USUAL_SCALE = 2
+_USUAL_MODEL = "espcn-x{}"
+
+
+def model_for(scale: int | None, model: str | None, catalogue: Catalogue) -> str:
+    """The name of the model that enlarges.
+
+    Args:
+        scale: How many times as long each side is to become; None leaves it to the model, or takes
+            2.
+        model: A name; None takes the quickest for the scale.
+        catalogue: What there is.
+
+    Raises:
+        UsageError: The model has another scale, or is for something else, or none has this scale.
+        ModelUnknown: No such name.
+    """
+    entries = {name: one for name, one in catalogue.entries.items() if one.is_upscaler}
+    if model is None:
+        wanted = scale or USUAL_SCALE
+        fitting = _of_scale(wanted, entries)
+        usual = _USUAL_MODEL.format(wanted)
+        if not fitting:
+            scales = sorted({one.enlarging.scale for one in entries.values() if one.enlarging})
+            raise UsageError(
+                f"--scale {wanted}: no model enlarges so many times; take one of "
+                f"{', '.join(map(str, scales))}"
+            )
+        return usual if usual in fitting else fitting[0]
+    known = catalogue.entry(model)
+    if known.enlarging is None:
+        raise UsageError(f"--model {model} enlarges nothing; take one of {', '.join(entries)}")
+    if scale not in (None, known.enlarging.scale):
+        fitting = _of_scale(scale, entries)
+        raise UsageError(
+            f"--model {model} enlarges {known.enlarging.scale} times and not {scale}; "
+            + (
+                f"for --scale {scale} take {' or '.join(fitting)}"
+                if fitting
+                else "leave out --scale"
+            )
+        )
+    return model
+
+
+def _of_scale(scale: int | None, entries: dict[str, Entry]) -> list[str]:
+    return [
+        name
+        for name, entry in entries.items()
+        if entry.enlarging is not None and entry.enlarging.scale == scale
+    ]

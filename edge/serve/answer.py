@@ -1,0 +1,83 @@
+"""A safe picture as a file's bytes: its pixels, and nothing else of what came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from faceguard.edge.serve.asking import FORMATS
+from faceguard.edge.serve.refusal import Refusal
+from faceguard.edge.types import PixelFormat, SafeFrame
+from faceguard.engines.types import U8
+
+# From here on, chroma at half size is the larger loss.
+_FULL_CHROMA_FROM = 90
+_PNG_LEVEL = 4
+_SUFFIX = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+
+
+def check_side(width: int, height: int, form: str) -> None:
+    """Refuses what a format cannot hold.
+
+    Raises:
+        Refusal: A side is too long.
+    """
+    most = FORMATS[form][1]
+    if max(width, height) > most:
+        raise Refusal(
+            422, f"{width}x{height} is more than {form} can hold ({most} a side); ask for png"
+        )
+
+
+def encode(frame: SafeFrame, form: str, quality: int, *, is_grey: bool = False) -> bytes:
+    """Encodes a picture.
+
+    Args:
+        frame: In BGR or BGRA.
+        form: "jpeg", which puts what is transparent on white; "png" or "webp".
+        quality: 1 to 100; of no meaning for "png".
+        is_grey: Whether to leave colour out.
+
+    Raises:
+        TypeError: It went through no redaction.
+        Refusal: The format cannot hold it.
+    """
+    if not isinstance(frame, SafeFrame):
+        raise TypeError(f"an answer is made of SafeFrame, not {type(frame).__name__}")
+    image = frame.image
+    check_side(image.width, image.height, form)
+    pixels: Any = image.planes[0]
+    if image.format is PixelFormat.BGRA and form == "jpeg":
+        pixels = _on_white(pixels)
+    elif is_grey and image.format is PixelFormat.BGR:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    try:
+        done, data = cv2.imencode(_SUFFIX[form], pixels, _options(form, quality))
+    except cv2.error as error:
+        raise Refusal(500, f"the answer cannot be encoded as {form}; ask for png") from error
+    if not done:
+        raise Refusal(500, f"the answer cannot be encoded as {form}; ask for png")
+    return bytes(data)
+
+
+def _options(form: str, quality: int) -> list[int]:
+    if form == "png":
+        return [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL]
+    if form == "webp":
+        return [cv2.IMWRITE_WEBP_QUALITY, quality]
+    chroma = (
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+        if quality >= _FULL_CHROMA_FROM
+        else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
+    )
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    return [*options, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, chroma]
+
+
+def _on_white(pixels: U8) -> U8:
+    """B, G, R, alpha laid on white."""
+    alpha = pixels[..., 3:].astype(np.uint16)
+    colour = pixels[..., :3] * alpha + 255 * (255 - alpha)
+    return np.asarray((colour + 127) // 255, np.uint8)

@@ -1,0 +1,80 @@
+"""Why a request gets no picture: a status and one line, which is all that a client is told."""
+
+from __future__ import annotations
+
+from faceguard.engines.errors import (
+    FaceguardError,
+    InputError,
+    NoRoom,
+    TooManyPixels,
+    UsageError,
+)
+
+_NO_ROOM_RETRY_S = 5
+
+
+class Refusal(Exception):
+    """An answer without a picture.
+
+    Attributes:
+        status: Of HTTP.
+        line: What is wrong and what to do, without paths and without what the client sent.
+        retry_s: After how many seconds to try again; None where that would not help.
+        headers: More to say.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        line: str,
+        *,
+        retry_s: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Keeps what is to be said."""
+        super().__init__(line)
+        self.status = status
+        self.line = line
+        self.retry_s = retry_s
+        self.headers = headers or {}
+
+
+class Busy(Refusal):
+    """There is too much to do now; the estimate of how long is filled in where it is known."""
+
+    def __init__(self, line: str) -> None:
+        """Keeps what is to be said."""
+        super().__init__(429, line)
+
+
+class Stopping(Refusal):
+    """The service ends."""
+
+    def __init__(self) -> None:
+        """Says so."""
+        super().__init__(503, "the service is stopping; try again later", retry_s=5)
+
+
+def refusal_for(error: BaseException, doing: str) -> Refusal:
+    """What a client is told of an error.
+
+    Only messages that are about the client's own picture, or about memory, are told as they are:
+    others may name files of this machine.
+
+    Args:
+        error: What was raised.
+        doing: What was being done: "redacting", "enlarging with espcn-x2".
+    """
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, TooManyPixels):
+        return Refusal(413, str(error))
+    if isinstance(error, (InputError, UsageError)):
+        return Refusal(400 if isinstance(error, InputError) else 422, str(error))
+    if isinstance(error, NoRoom):
+        return Refusal(503, str(error), retry_s=_NO_ROOM_RETRY_S)
+    if isinstance(error, MemoryError):
+        line = f"{doing} takes more memory than is free now; send a smaller picture, or later"
+        return Refusal(503, line, retry_s=_NO_ROOM_RETRY_S)
+    kind = type(error).__name__ if isinstance(error, FaceguardError) else "unexpected"
+    return Refusal(500, f"{doing} failed ({kind}); the server's log has more")

@@ -1,0 +1,105 @@
+"""What the worker works with: the redactor, and the networks that enlarge."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+
+from faceguard.edge.redactor import Redactor
+from faceguard.edge.serve.enlarging import Enlarger
+from faceguard.edge.serve.settings import ServeSettings
+from faceguard.engines.catalogue import Catalogue, read_catalogue
+from faceguard.engines.closing import Closing
+from faceguard.engines.errors import ModelMissing, UsageError
+from faceguard.engines.store import find_graph
+
+_log = logging.getLogger(__name__)
+_USUAL = ("espcn-x2", "espcn-x3", "espcn-x4")
+
+
+class Tools(Closing):
+    """Belongs to one thread: the one that opened it."""
+
+    def __init__(self, redactor: Redactor, enlargers: Mapping[str, Enlarger]) -> None:
+        """Takes them over.
+
+        Args:
+            redactor: Covers faces.
+            enlargers: By their names in the catalogue.
+        """
+        self.redactor = redactor
+        self.judge = redactor.judge()
+        self.enlargers = dict(enlargers)
+
+    def close(self) -> None:
+        """Closes all of them."""
+        with ExitStack() as stack:
+            for enlarger in self.enlargers.values():
+                stack.callback(enlarger.close)
+            stack.callback(self.redactor.close)
+            stack.callback(self.judge.close)
+
+
+def offered(settings: ServeSettings, catalogue: Catalogue | None = None) -> dict[str, int]:
+    """The models that the service enlarges with, and how many times each does.
+
+    Args:
+        settings: Which are asked for.
+        catalogue: The catalogue; None reads the usual one.
+
+    Raises:
+        ModelUnknown: One that is asked for is not in the catalogue.
+        ModelMissing: One that is asked for was not pulled.
+        UsageError: One that is asked for does not enlarge.
+    """
+    catalogue = catalogue or read_catalogue()
+    found: dict[str, int] = {}
+    for name in settings.models or _USUAL:
+        if not settings.models and name not in catalogue.entries:
+            continue
+        entry = catalogue.entry(name)
+        if entry.enlarging is None:
+            raise UsageError(f"--model {name}: does not enlarge; see: faceguard models list")
+        try:
+            find_graph(name, catalogue=catalogue)
+        except ModelMissing as error:
+            if settings.models:
+                raise
+            _log.info("not offered: %s", error)
+            continue
+        found[name] = entry.enlarging.scale
+    return found
+
+
+def open_tools(
+    settings: ServeSettings, models: Mapping[str, int], say: Callable[[str], None]
+) -> Tools:
+    """Opens everything; what was never measured on this machine takes a while.
+
+    Args:
+        settings: How.
+        models: What `offered` found.
+        say: Told what is done.
+
+    Raises:
+        FaceguardError: Something cannot be opened.
+    """
+    from faceguard.engines.upscaling.opening import open_upscaler
+
+    limit = settings.memory_limit_bytes
+    with ExitStack() as stack:
+        say("opening the detector")
+        redactor = stack.enter_context(Redactor(settings.redactor))
+        enlargers: dict[str, Enlarger] = {}
+        for name in models:
+            say(f"opening {name}")
+            # The other half is for the pictures themselves, see `held`.
+            enlargers[name] = stack.enter_context(
+                open_upscaler(
+                    name, memory_limit_bytes=None if limit is None else limit // 2, say=say
+                )
+            )
+        tools = Tools(redactor, enlargers)
+        stack.pop_all()
+    return tools

@@ -1,0 +1,107 @@
+"""Whatever goes wrong with the detector, nothing of a marked face is in what was enlarged."""
+
+from __future__ import annotations
+
+import ast
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from faceguard.edge.enhance.enhancer import Enhancer
+from faceguard.edge.redactor import Redactor
+from faceguard.edge.sinks.encoder import EncoderSettings
+from faceguard.engines.errors import InferenceError
+from faceguard.engines.types import Detections
+from faceguard.engines.upscaling.opening import open_upscaler
+from tests.edge.faces import Scripted, detections
+
+LOSSLESS = EncoderSettings(codec="ffv1")
+FACE = (24.0, 16.0, 56.0, 48.0)
+FRAMES = 8
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def enhancer(engine_path):
+    engine_path("espcn-x2")
+    with Enhancer(open_upscaler("espcn-x2")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory) -> Path:
+    """A video whose face area is noise that no honest average can bring forth."""
+    path = tmp_path_factory.mktemp("marked") / "in.mkv"
+    rng = np.random.default_rng(5)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for index in range(FRAMES):
+            planes = np.full((96, 96), 100, np.uint8)
+            planes[16:48, 24:56] = rng.integers(0, 2, (32, 32)) * 255
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def likeness(marked: Path, output: Path) -> list[float]:
+    """How much each mark looks like what stands at its place: a correlation, 0 for a flat area."""
+    with av.open(str(marked)) as before, av.open(str(output)) as after:
+        found = []
+        for old, new in zip(before.decode(video=0), after.decode(video=0), strict=True):
+            large = new.to_ndarray()[: new.height]
+            small = cv2.resize(large, (96, 64), interpolation=cv2.INTER_AREA)[16:48, 24:56]
+            mark = old.to_ndarray()[16:48, 24:56]
+            flat = small.std() == 0
+            found.append(0.0 if flat else float(np.corrcoef(mark.ravel(), small.ravel())[0, 1]))
+    return found
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (detections(FACE),),
+        (RuntimeError("out of memory"),),
+        (detections(FACE), InferenceError("the engine failed"), detections(FACE)),
+        (detections((float("nan"), 0, 1, 1)), detections(FACE)),
+    ],
+    ids=["seen", "failing", "failing between", "not finite"],
+)
+def test_no_mark_in_what_was_enlarged(marked, tmp_path, enhancer, answers):
+    output = tmp_path / "out.mkv"
+    redactor = Redactor(finder=Scripted(*answers))
+    done = redactor.file(marked, output, encoder=LOSSLESS, after=enhancer)
+    assert (done.width, done.height, done.redacted) == (192, 128, True)
+    found = likeness(marked, output)
+    assert len(found) == FRAMES
+    assert max(map(abs, found)) < 0.35
+
+
+@pytest.mark.models
+def test_the_measure_sees_a_mark_that_is_there(marked, tmp_path, enhancer):
+    finder = Scripted(Detections.empty())
+    nothing = Redactor(finder=finder)
+    nothing.file(marked, tmp_path / "a.mkv", encoder=LOSSLESS, after=enhancer)
+    assert min(likeness(marked, tmp_path / "a.mkv")) > 0.9
+    assert finder.asked
+    bare = Redactor(finder=Scripted(RuntimeError("never asked")), uncovered=True)
+    done = bare.file(marked, tmp_path / "b.mkv", encoder=LOSSLESS, after=enhancer)
+    assert min(likeness(marked, tmp_path / "b.mkv")) > 0.9
+    assert not done.redacted
+
+
+def test_only_one_command_asks_that_nothing_be_covered():
+    """And it asks for what the user typed."""
+    asks = []
+    for path in (ROOT / "edge").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "uncovered":
+                asks.append((path.relative_to(ROOT).as_posix(), ast.unparse(node.value)))
+    assert asks == [("edge/commands/enhance.py", "not options.redact")]
