@@ -38,7 +38,8 @@ RTX = [
     f"tensorrt-rtx-cu13-{part}>=1.7.1; platform_machine == 'x86_64' and sys_platform == 'linux'"
     for part in ("libs", "bindings")
 ]
-WEB = ["starlette>=0.37", "uvicorn>=0.29"]
+# Forms are read by python-multipart itself: what it had before 0.0.18 could be kept busy for ever.
+WEB = ["python-multipart>=0.0.18", "starlette>=0.37", "uvicorn>=0.29"]
 NVML = ["nvidia-ml-py>=12.535"]
 PLOT = ["matplotlib>=3.7"]
 
@@ -101,6 +102,7 @@ setup(
             "pytest>=8.0",
             "pytest-cov>=5.0",
             "ruff>=0.6",
+            "schemathesis>=4.30",
             "types-PyYAML",
             "types-tqdm",
         ],
@@ -112,6 +114,9 @@ setup(
         ],
         "faceguard.commands": [
             "redact = faceguard.edge.commands.redact",
+            "enhance = faceguard.edge.commands.enhance",
+            "serve = faceguard.edge.commands.serve",
+            "bench = faceguard.edge.commands.bench",
             "run = faceguard.edge.commands.run",
             "check = faceguard.edge.commands.check",
             "config = faceguard.edge.commands.config",

@@ -20,11 +20,10 @@ from contextlib import ExitStack, contextmanager
 from benchmarks.parts import peers
 from benchmarks.parts.command import arguments, write_document
 from benchmarks.parts.truth import data_folder
-from benchmarks.parts.upscale_edsr import predicted_peaks
-from benchmarks.parts.upscale_memory import SIDES, NoPeak, measure
+from benchmarks.parts.upscale_memory import SIDES, NoPeak, foreseen, measure
 from benchmarks.parts.upscale_peer import DnnSuperres, PeerFailed, environment
 from benchmarks.parts.upscale_report import MEMORY, PARTS, QUALITY, SPEED, Report
-from benchmarks.parts.upscale_run import MODELS, QUICK, Bench, Scale
+from benchmarks.parts.upscale_run import MODELS, QUICK, SETS, Bench, Scale
 from faceguard.engines.errors import FaceguardError
 
 
@@ -52,13 +51,14 @@ def run(report: Report, scale: Scale, say: Callable[[str], None], *, with_peer: 
             for name in MODELS:
                 with told(report, name):
                     bench.model(name)
+            report.quality.sort(key=lambda row: SETS.index((row.of, row.scale)))
     if MEMORY in report.parts:
         for side in SIDES:
             say(f"memory: {side}x{side}")
             with told(report, "memory"):
                 report.peaks.append(measure(side, threads=report.threads))
         with told(report, "memory"):
-            report.edsr = predicted_peaks(SIDES, threads=report.threads)
+            report.edsr = foreseen(SIDES, threads=report.threads)
 
 
 def main(argv: list[str] | None = None) -> int:

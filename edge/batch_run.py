@@ -229,7 +229,7 @@ class BatchRun:
 
             after = None
             if self._enhancer is not None:
-                after = self._enhancer.watched(str(job.source), on_tile)
+                after = self._enhancer.watched(job.source, job.output, on_tile)
             job.output.parent.mkdir(parents=True, exist_ok=True)
             done = self._redactor.file(
                 job.source,

@@ -36,6 +36,9 @@ _DTYPES = {
 # How it words that the system gave it no memory.
 _NO_MEMORY = re.compile(r"bad_alloc|bad allocation|[Ff]ailed to allocate memory|out of memory")
 _SAME_AS_REQUESTED = 1  # kSameAsRequested of its enum ArenaExtendStrategy
+_M_TRIM_THRESHOLD = -1  # of glibc's malloc.h
+_M_MMAP_THRESHOLD = -3
+_HEAVY_BYTES = 8 << 20
 _registering = threading.Lock()
 
 
@@ -185,11 +188,31 @@ def _steady_session(path: Path, options: ort.SessionOptions) -> ort.InferenceSes
     options.add_session_config_entry("session.use_env_allocators", "1")
     # Weights that are laid out anew leave room in an arena, which it would keep.
     options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+    is_heavy = path.stat().st_size > _HEAVY_BYTES
     with _registering:
         _register_arena()
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    _trim()
-    return session
+        if is_heavy:
+            _map_from(1 << 20)
+        try:
+            return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        finally:
+            if is_heavy:
+                _map_from(32 << 20, keep_bytes=64 << 20)
+            _trim()
+
+
+def _map_from(least_bytes: int, *, keep_bytes: int | None = None) -> None:
+    """Has the C library map what is larger by itself, and so give it back when it is freed.
+
+    Else the peak while weights are laid out anew depends on the largest array that the program
+    freed before: glibc learns from it to take such from its heap, where holes stay. It cannot be
+    told to learn again, so afterwards it gets the values at which learning ends.
+    """
+    with suppress(AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, least_bytes)
+        if keep_bytes is not None:
+            library.mallopt(_M_TRIM_THRESHOLD, keep_bytes)
 
 
 def _trim() -> None:

@@ -205,7 +205,7 @@ def _attempt(
 def _graph_in(entry: Entry, folder: Path, *, rewritten: bool) -> Path | None:
     graph = folder / f"{entry.name}{'.rewritten' if rewritten else ''}.onnx"
     note = folder / f"{entry.name}.json"
-    if not (graph.is_file() and note.is_file()):
+    if not (note.is_file() and (rewritten or graph.is_file())):
         return None
     try:
         manifest = Manifest.model_validate_json(note.read_bytes())
@@ -214,8 +214,8 @@ def _graph_in(entry: Entry, folder: Path, *, rewritten: bool) -> Path | None:
     if (manifest.source_sha256, manifest.preparer) != (entry.sha256, PREPARER):
         raise ModelMissing(f"{graph}: made by or for another version of faceguard: {_mend(entry)}")
     want = manifest.rewritten_sha256 if rewritten else manifest.sha256
-    if want is None:
-        raise ModelMissing(f"{note}: knows of no rewritten graph: {_mend(entry)}")
+    if want is None or not graph.is_file():
+        raise ModelMissing(f"{graph}: not made yet: {_mend(entry)}")
     _check_hash(graph, want, "its manifest", entry)
     return graph
 

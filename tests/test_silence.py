@@ -75,6 +75,7 @@ def test_the_watch_sees_a_call(watch: Path, tmp_path: Path, call: str, noted: st
         "doctor",
         "redact {picture} -o {place}/safe.png",
         "redact {video} -o {place}/safe.mp4",
+        "enhance {picture} -o {place}/large.png",
         "convert-engine --model yunet --int8 --calibration {pictures} --backend onnx",
         "engines build",
         "config show --config {camera}",
@@ -95,6 +96,8 @@ def test_a_command_is_silent(
     sample_path: Callable[[str], Path],
 ) -> None:
     engine_path("yunet")
+    if words.startswith("enhance"):
+        engine_path("espcn-x2")
     picture = sample_path("astronaut")
     pictures = tmp_path / "pictures"
     pictures.mkdir()

@@ -19,7 +19,7 @@ TARGETS: dict[str, tuple[float | None, float | None]] = {f"peak_ratio_{LARGE}_{S
 SOURCE_GB = {512: 1.8, 1024: 5.2, 2048: 12.6, 4096: 38.1}
 """What the source's service held for EDSR x3 on a GPU: its own table, not measured here."""
 
-_ONCE = Path(__file__).with_name("upscale_once.py")
+_ONCE, _EDSR = (Path(__file__).with_name(f"upscale_{name}.py") for name in ("once", "edsr"))
 _LIMIT_S = 600.0
 
 
@@ -80,17 +80,31 @@ def measure(side: int, *, threads: int, model: str = MODEL) -> Peak:
     Raises:
         NoPeak: It failed.
     """
-    what = f"{model} at {side}x{side}"
+    words = [model, str(side), str(threads)]
+    return Peak(**_told(f"{model} at {side}x{side}", _ONCE, words))
+
+
+def foreseen(sides: Sequence[int], *, threads: int) -> dict[int, Predicted]:
+    """EDSR's peaks by side of a square picture, in a fresh process that enlarges nothing.
+
+    Raises:
+        NoPeak: It failed.
+    """
+    told = _told("edsr-x3", _EDSR, [str(threads), *map(str, sides)])
+    return {int(side): Predicted(**one) for side, one in told.items()}
+
+
+def _told(what: str, script: Path, words: Sequence[str]) -> dict[str, Any]:
+    """What a script prints as JSON."""
     try:
-        answer = run_limited(
-            [sys.executable, str(_ONCE), model, str(side), str(threads)], limit_s=_LIMIT_S
-        )
+        answer = run_limited([sys.executable, str(script), *words], limit_s=_LIMIT_S)
     except ChildFailed as error:
         raise NoPeak(f"{what}: {error}") from error
     if answer.code:
         said = [line for line in answer.err.splitlines() if line.strip()]
         raise NoPeak(f"{what}: {answer.crash or (said[-1] if said else answer.code)}")
-    return Peak(**json.loads(answer.out.splitlines()[-1]))
+    found: dict[str, Any] = json.loads(answer.out.splitlines()[-1])
+    return found
 
 
 def figures(peaks: Sequence[Peak]) -> dict[str, float | None]:

@@ -9,11 +9,11 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from faceguard.engines.types import U8
+from faceguard.engines.upscaling.limits import held, peaks
 from faceguard.engines.upscaling.opening import open_upscaler
 
 _MB = 1 << 20
@@ -30,25 +30,18 @@ def picture(width: int, height: int) -> U8:
     return noise[np.arange(height)[:, None] % _NOISE_PX, np.arange(width) % _NOISE_PX]
 
 
-def resident_mb(what: str) -> float:
-    """`VmRSS` or `VmHWM` of this process, MiB."""
-    text = Path("/proc/self/status").read_text(encoding="utf-8")
-    found = [line for line in text.splitlines() if line.startswith(f"{what}:")]
-    return int(found[0].split()[1]) / 1024
-
-
 def main(words: Sequence[str]) -> int:
     """Enlarges once, and says what that took."""
     name, side = words[0], int(words[1])
     with open_upscaler(name, threads=int(words[2]) if len(words) > 2 else 0) as upscaler:
-        idle_mb = resident_mb("VmRSS")
+        idle_mb = held().resident / _MB
         pixels = picture(side, side)
         begun = time.monotonic_ns()
         large = upscaler.bgr(pixels)
         took_s = (time.monotonic_ns() - begun) / 1e9
         told = {
             "side": side,
-            "peak_mb": resident_mb("VmHWM"),
+            "peak_mb": peaks()[0] / _MB,
             "callers_mb": (pixels.nbytes + large.nbytes) / _MB,
             "idle_mb": idle_mb,
             "took_s": took_s,

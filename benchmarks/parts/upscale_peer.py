@@ -73,6 +73,7 @@ class DnnSuperres(Closing):
         """
         self.limit_s = limit_s
         self._shown: U8 | None = None
+        self._loaded: set[str] = set()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         try:
             # -I: not what stands beside the script.
@@ -92,7 +93,7 @@ class DnnSuperres(Closing):
             raise
 
     def load(self, name: str, path: Path, kind: str, scale: int) -> None:
-        """Loads a model.
+        """Loads a model, unless it has it.
 
         Args:
             name: What it is called from now on.
@@ -103,8 +104,10 @@ class DnnSuperres(Closing):
         Raises:
             PeerFailed: It cannot.
         """
-        question = {"ask": "load", "name": name, "path": str(path), "kind": kind, "scale": scale}
-        self._ask(question)
+        if name not in self._loaded:
+            about = {"name": name, "path": str(path), "kind": kind, "scale": scale}
+            self._ask({"ask": "load", **about})
+            self._loaded.add(name)
 
     def enlarge(self, name: str, pixels: U8) -> U8:
         """Enlarges a picture.

@@ -109,6 +109,8 @@ class Bench:
         self._say(f"speed: {name} at {width}x{height}")
         pixels, peer = picture(width, height), self._peer
         row = Row(name, width, height, multiplications(find_graph(name), width, height))
+        tile, tiles = upscaler.planned(width, height)
+        row.tile = f"{tiles} of {tile.width}x{tile.height}"
         calls: dict[str, upscale_speed.Call] = {}
         if peer is not None:
             calls[PEER] = partial(peer.timed, name, pixels)

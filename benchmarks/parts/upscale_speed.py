@@ -156,7 +156,7 @@ def figures(rows: Sequence[Row]) -> dict[str, float | None]:
 def lines(rows: Sequence[Row]) -> list[str]:
     """The rows for people."""
     heads = ["ours ms", "median", "peer ms", "median", "x peer", "GFLOP/s", "of numpy", "of ORT"]
-    told = [f"{'speed: best, median of calls':34}" + "".join(f"{head:>9}" for head in heads)]
+    told = [f"{'speed: best, median of calls':35}" + "".join(f"{head:>9}" for head in heads)]
     for row in rows:
         cells = [
             *(_text(_ms(row.best_ns(OURS)), 1), _text(_ms(row.median_ns(OURS)), 1)),
@@ -166,7 +166,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
             *(_text(row.share(product), 2) for product in (NUMPY, ONNX)),
         ]
         name = f"{row.model:10} {row.width}x{row.height}"
-        told.append(f"{name:21}{row.tile:>13}" + "".join(f"{cell:>9}" for cell in cells))
+        told.append(f"{name:21}{row.tile:>14}" + "".join(f"{cell:>9}" for cell in cells))
     told += sorted({f"no peer: {row.absent}" for row in rows if row.absent})
     return told
 

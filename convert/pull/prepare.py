@@ -70,6 +70,24 @@ def prepare(source: Path, *, name: str, enlarging: Enlarging | None = None) -> b
     return _serialize(model, source, name)
 
 
+def rewrite(data: bytes, *, name: str) -> bytes:
+    """Makes the second graph of a model that the catalogue calls rewritten.
+
+    Args:
+        data: What `prepare` made.
+        name: The model's name, for messages.
+
+    Returns:
+        A serialized ONNX model that gives the same, checked by onnx.checker.
+
+    Raises:
+        ConvertError: Nothing in it can be rewritten.
+    """
+    from faceguard.convert.graph.winograd import rewritten
+
+    return _serialize(rewritten(parsed(data, name=name), name=name), Path(f"{name}.onnx"), name)
+
+
 def make_dynamic(data: bytes, *, name: str) -> onnx.ModelProto:
     """Opens height and width of a graph that was exported for one picture size.
 
@@ -168,9 +186,3 @@ def _serialize(model: onnx.ModelProto, source: Path, name: str) -> bytes:
 def _line(error: Exception) -> str:
     text = " ".join(str(error).split())
     return text[:300] or type(error).__name__
-
-
-def rewrite(data: bytes, *, name: str) -> bytes:
-    from faceguard.convert.graph.winograd import rewritten
-
-    return serialized(rewritten(parsed(data, name=name)))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -17,8 +16,11 @@ from faceguard.edge.enhance.limits import MAX_OUTPUT_PIXELS, refuse_too_many
 from faceguard.edge.enhance.planes import Enlarger
 from faceguard.edge.types import Image, PixelFormat
 from faceguard.engines.errors import NoRoom, TooManyPixels, UsageError
+from faceguard.engines.upscaling.limits import forget_peak, held, peaks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from faceguard.edge.bench.stopwatch import OnStep
     from faceguard.engines.upscaling.tile import Tile
 
@@ -50,8 +52,8 @@ class Row:
         tile: What one inference takes; None where it was refused.
         tiles: How many a frame has.
         timing: How long a frame takes.
-        peak_bytes: The most resident memory of this process meanwhile, its frames included; None
-            where it is not known, as with what is predicted.
+        peak_bytes: The most resident memory of this process meanwhile, its frames included;
+            foreseen where the time is predicted. None where it is not known.
         refused: Why there is no figure, in one line.
     """
 
@@ -78,6 +80,7 @@ def measure(
     *,
     seconds: float = USUAL_SECONDS,
     memory_limit_bytes: int | None = None,
+    foresee: Callable[[Tile], int] | None = None,
     watch: OnStep | None = None,
 ) -> Row:
     """Enlarges frames of one size as the camera would, for a while.
@@ -92,6 +95,7 @@ def measure(
         seconds: How long it may take, twice; one small piece, and one tile that is not longer, is
             always done.
         memory_limit_bytes: What results may take; see `Enhancer`.
+        foresee: Says how much memory a tile takes beside the loaded network, in bytes.
         watch: Told of each tile.
 
     Returns:
@@ -105,14 +109,17 @@ def measure(
     try:
         refuse_too_many(width, height, network.scale, MAX_OUTPUT_PIXELS)
         tile, tiles = network.planned(width, height)
+        foreseen_bytes = None if foresee is None else _with(foresee(tile), network, width, height)
         pixel_s = _piece_s(enhancer, min(width, _PIECE_PX), min(height, _PIECE_PX))
         if pixel_s * tile.pixels > seconds:
             timing, peak_bytes = Timing(pixel_s * tile.width * tile.height * tiles), None
         else:
             frame = picture(width, height)
-            _forget_peak()
+            is_counted = _forget_peak()
             timing = timed(lambda step: enhancer.image(frame, on_tile=step), seconds, watch)
-            peak_bytes = None if timing.is_predicted else _peak_bytes()
+            peak_bytes = peaks()[0] if is_counted else None
+        if timing.is_predicted:
+            peak_bytes = foreseen_bytes
     except (NoRoom, TooManyPixels) as error:
         return Row(network.name, network.scale, width, height, refused=error)
     return Row(network.name, network.scale, width, height, tile, tiles, timing, peak_bytes)
@@ -150,15 +157,16 @@ def _piece_s(enhancer: Enhancer, width: int, height: int) -> float:
     return (time.monotonic_ns() - begun_ns) / 1e9 / (width * height)
 
 
-def _forget_peak() -> None:
-    """Has the kernel count the peak of resident memory anew; see proc(5)."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+def _with(tile_bytes: int, network: Tiling, width: int, height: int) -> int:
+    """A tile's memory with what this process has, a frame and its result."""
+    frame_bytes = sum(math.prod(spec.shape(width, height)) for spec in PixelFormat.I420.planes)
+    return held().resident + tile_bytes + frame_bytes * (1 + network.scale**2)
 
 
-def _peak_bytes() -> int | None:
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-        peak = next(line for line in lines if line.startswith("VmHWM:"))
-        return int(peak.split()[1]) << 10
-    return None
+def _forget_peak() -> bool:
+    """Has the kernel count the peak anew; False where it cannot."""
+    try:
+        forget_peak()
+    except OSError:
+        return False
+    return True

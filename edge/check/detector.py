@@ -148,7 +148,7 @@ def _looks(config: Config) -> tuple[list[float], int]:
     from faceguard.edge.types import Image, PixelFormat
 
     scores = scores_of(config.detector, detector_entry(config.detector))
-    picture = Image.blank(PixelFormat.I420, *_size(config))
+    picture = Image.blank(PixelFormat.I420, *size_of(config))
     for plane, black in zip(picture.planes, (16, 128, 128), strict=True):
         plane.fill(black)
     looks_ms = []
@@ -164,8 +164,18 @@ def _looks(config: Config) -> tuple[list[float], int]:
     return looks_ms[1:], faces
 
 
-def _size(config: Config) -> tuple[int, int]:
+def size_of(config: Config) -> tuple[int, int]:
+    """Width and height of the camera's pictures, or what is usual where nobody knows yet."""
+    return _asked_size(config) or _USUAL_SIZE
+
+
+def knows_size(config: Config) -> bool:
+    """Whether the configuration says how large the camera's pictures are."""
+    return _asked_size(config) is not None
+
+
+def _asked_size(config: Config) -> tuple[int, int] | None:
     camera = config.camera
     if isinstance(camera, (CsiCamera, SyntheticCamera, V4l2Camera)) and camera.width:
         return camera.width, camera.height or _USUAL_SIZE[1]
-    return _USUAL_SIZE
+    return None

@@ -45,9 +45,10 @@ def _add_upscale(group: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         epilog=(
             "Frames as a stream has them (I420), all cores, and nothing else of the camera beside: "
             "finding faces and encoding come on top. The memory is this program's at its most, "
-            "with the frame and its result. A model that is new on this machine is first tried "
-            "once to see what memory it takes. Exit codes: 0 there are figures; 2 an option cannot "
-            "be meant; 3 a model is not on this machine; 8 there is too little memory for any size."
+            "with the frame and its result; where the time is predicted, it is foreseen, with "
+            "something to spare. A model that is new on this machine is first tried once to see "
+            "what memory it takes. Exit codes: 0 there are figures; 2 an option cannot be meant; "
+            "3 a model is not on this machine; 8 there is too little memory for any size."
         ),
     )
     parser.add_argument(
@@ -118,6 +119,7 @@ def _upscale(options: argparse.Namespace) -> int:
                             height,
                             seconds=seconds,
                             memory_limit_bytes=limit_bytes,
+                            foresee=upscaler.admission.foreseen_bytes,
                             watch=watch,
                         )
                     rows.append(row)

@@ -88,6 +88,7 @@ def checks(config: Config, path: Path, *, camera: bool) -> list[Check]:
     from faceguard.edge.check.heat import check_heat
     from faceguard.edge.check.packages import check_outputs
     from faceguard.edge.check.places import check_places
+    from faceguard.edge.check.upscale import check_upscale
     from faceguard.edge.check.writing import check_file
     from faceguard.edge.doctor.finding import Check, State
 
@@ -99,6 +100,7 @@ def checks(config: Config, path: Path, *, camera: bool) -> list[Check]:
         looks.append(Check("camera", partial(check_camera, config), failing=State.WARNING))
     return [
         *looks,
+        Check("upscale", partial(check_upscale, config), failing=State.WARNING),
         Check("heat", partial(check_heat, config), failing=State.WARNING),
         Check("outputs", partial(check_outputs, config), failing=State.WARNING),
         Check("places", partial(check_places, config), failing=State.WARNING),

@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.epilog = (
         "Exit codes: 0 stopped; 2 an option is no good; 3 a model or package is missing; 5 the "
-        "port cannot be had; 7 a model fails to open."
+        "port cannot be had; 7 a model fails to open; 8 there is too little memory for one."
     )
     parser.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (%(default)s)"
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument(
         "--memory-limit",
         metavar="BYTES",
-        help="half of it for pictures, half for networks (a quarter of what is free, what is free)",
+        help="for all, half of it at most for pictures (what is free)",
     )
     faces = parser.add_argument_group("finding faces")
     faces.add_argument("--detector", metavar="NAME", help="see `faceguard models list` (yunet)")

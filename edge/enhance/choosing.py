@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from faceguard.engines.errors import UsageError
+from faceguard.engines.upscaling.opening import usual_upscaler
 
 if TYPE_CHECKING:
     from faceguard.engines.catalogue import Catalogue, Entry
 
 USUAL_SCALE = 2
-_USUAL_MODEL = "espcn-x{}"
 
 
 def model_for(scale: int | None, model: str | None, catalogue: Catalogue) -> str:
@@ -28,16 +28,7 @@ def model_for(scale: int | None, model: str | None, catalogue: Catalogue) -> str
     """
     entries = {name: one for name, one in catalogue.entries.items() if one.is_upscaler}
     if model is None:
-        wanted = scale or USUAL_SCALE
-        fitting = _of_scale(wanted, entries)
-        usual = _USUAL_MODEL.format(wanted)
-        if not fitting:
-            scales = sorted({one.enlarging.scale for one in entries.values() if one.enlarging})
-            raise UsageError(
-                f"--scale {wanted}: no model enlarges so many times; take one of "
-                f"{', '.join(map(str, scales))}"
-            )
-        return usual if usual in fitting else fitting[0]
+        return usual_upscaler(USUAL_SCALE if scale is None else scale, catalogue)
     known = catalogue.entry(model)
     if known.enlarging is None:
         raise UsageError(f"--model {model} enlarges nothing; take one of {', '.join(entries)}")

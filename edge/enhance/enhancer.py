@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceguard.edge.atomic import one_line
 from faceguard.edge.enhance.colour import matrix_of
 from faceguard.edge.enhance.limits import (
     MAX_OUTPUT_PIXELS,
+    bytes_per_pixel,
     refuse_too_many,
     refuse_without_room,
 )
@@ -55,8 +57,8 @@ class Enhancer(Closing):
             region: x, y, width and height of the part that is cut out of each redacted frame, in
                 pixels of the upright source; None takes all of it.
             max_output_pixels: Larger results are refused.
-            memory_limit_bytes: Results that would take more than this are refused; None allows
-                all that is free.
+            memory_limit_bytes: What this process may take in all; results for which that is too
+                little are refused. None allows all that is free.
 
         Raises:
             UsageError: The region has no size, or the limit is none.
@@ -136,14 +138,34 @@ class Enhancer(Closing):
         """
         return changed(frame, self.image)
 
-    def watched(self, name: str, on_tile: OnTile) -> Watched:
-        """This, for one file, telling how far it is and naming the file in what goes wrong.
+    def watched(self, source: Path, output: Path, on_tile: OnTile) -> Watched:
+        """This, for one file, telling how far it is and naming the file in what is refused.
 
         Args:
-            name: The file.
+            source: The file that is read.
+            output: The file that is written; its suffix says what that takes of the memory.
             on_tile: As for `image`.
         """
-        return Watched(self, one_line(name), on_tile)
+        return Watched(self, source, output, on_tile)
+
+    def check_room(self, info: SourceInfo, suffix: str) -> None:
+        """Refuses what cannot be held until it is written, before anything is done for it.
+
+        Args:
+            info: What this gave for the source.
+            suffix: Of the file that is written.
+
+        Raises:
+            NoRoom: With both figures.
+        """
+        each = bytes_per_pixel(info.kind, suffix)
+        refuse_without_room(info.width, info.height, self._memory_limit_bytes, each)
+
+    def release(self) -> None:
+        """Gives back the memory that the network keeps for its next picture, where it can."""
+        release = getattr(self._upscaler, "release", None)
+        if release is not None:
+            release()
 
     def close(self) -> None:
         """Frees the network."""
@@ -159,14 +181,21 @@ class Watched:
     """An `Enhancer` at work on one file; see `Enhancer.watched`."""
 
     enhancer: Enhancer
-    name: str
+    source: Path
+    output: Path
     on_tile: Callable[[int, int], None]
     _notes: list[str] = field(default_factory=list)
+    _has_begun: bool = False
+    _is_still: bool = False
 
     def info(self, source: SourceInfo) -> SourceInfo:
         """As `Enhancer.info`, with what was noted since."""
         with self._named():
             info = self.enhancer.info(source)
+            if not self._has_begun:
+                self.enhancer.check_room(info, self.output.suffix)
+                self._has_begun = True
+                self._is_still = info.kind == "picture"
         return replace(info, notes=(*info.notes, *self._notes))
 
     def __call__(self, frame: SafeFrame) -> SafeFrame:
@@ -175,7 +204,11 @@ class Watched:
             bits = frame.image.format.bits
             self._notes.append(f"{self.enhancer.name} works in 8 bits: {bits} were reduced to that")
         with self._named():
-            return changed(frame, lambda image: self.enhancer.image(image, on_tile=self.on_tile))
+            large = changed(frame, lambda image: self.enhancer.image(image, on_tile=self.on_tile))
+        if self._is_still:
+            # A picture's encoder may need what a large tile took.
+            self.enhancer.release()
+        return large
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -183,4 +216,4 @@ class Watched:
         try:
             yield
         except (NoRoom, TooManyPixels, UsageError) as error:
-            raise type(error)(f"{self.name}: {error}") from error
+            raise type(error)(f"{one_line(self.source)}: {error}") from error

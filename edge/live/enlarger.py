@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
+from faceguard.edge.live.pace import Pace
 from faceguard.edge.live.sharpener import Plain, Sharpener
 from faceguard.edge.live.zoom import Zoom, enlarged_plainly
 from faceguard.edge.meters import Meters
 from faceguard.edge.redact import changed
+from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.types import Image, ImageKind, SafeFrame
 
+_log = logging.getLogger(__name__)
 SHARP = "sharp"
 """How a picture was enlarged where the model did it; else it is why not."""
 TOO_LARGE = "too large"
@@ -116,22 +121,45 @@ class Enlarger:
         return done
 
 
-class Stills:
-    """An `Enlarger` for single pictures, each of which may take its time."""
+def say_slow(quiet: Quiet, enlarger: Enlarger) -> None:
+    """Logs that a model is too slow for what it is asked to do."""
+    quiet.say(
+        *(_log, logging.WARNING, f"upscale {enlarger.use} slow"),
+        f"{enlarger.model} is too slow for {enlarger.use} here, so most of it is enlarged plainly; "
+        f"name a smaller region or a quicker model in upscale.{enlarger.use}; "
+        "see: faceguard bench upscale",
+    )
 
-    def __init__(self, enlarger: Enlarger, within_s: Callable[[], float]) -> None:
+
+class Stills:
+    """An `Enlarger` for single pictures, each of which may take its time.
+
+    After one that did not come in time, none is tried for a while: it would cost as much again.
+    """
+
+    def __init__(self, enlarger: Enlarger, within_s: Callable[[], float], quiet: Quiet) -> None:
         """Wraps it.
 
         Args:
             enlarger: For snapshots.
             within_s: How long one picture may take, asked for at each.
+            quiet: Who logs.
         """
         self._enlarger = enlarger
         self._within_s = within_s
+        self._quiet = quiet
+        self._pace = Pace()
 
     def __call__(self, safe: SafeFrame) -> SafeFrame:
         """The frame enlarged."""
-        return self._enlarger(safe, self._within_s())
+        is_hopeless = not self._pace.may_sharpen(time.monotonic_ns(), 0)
+        done = self._enlarger(safe, self._within_s(), "slow" if is_hopeless else None)
+        if self._enlarger.how == SHARP:
+            self._pace.in_time()
+        elif self._enlarger.how == "slow" and not is_hopeless:
+            self._pace.too_late(time.monotonic_ns())
+            say_slow(self._quiet, self._enlarger)
+        return done
 
     def give_up(self) -> None:
         """Another one waits: the one in work is enlarged plainly; from any thread."""

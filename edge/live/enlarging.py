@@ -7,7 +7,7 @@ import threading
 import time
 
 from faceguard.edge.live.deliver import Shown
-from faceguard.edge.live.enlarger import SHARP, Enlarger
+from faceguard.edge.live.enlarger import SHARP, Enlarger, say_slow
 from faceguard.edge.live.pace import Pace
 from faceguard.edge.meters import Meters
 from faceguard.edge.service.quiet import Quiet
@@ -24,6 +24,8 @@ _FILE_LIMIT_S = 10.0
 _LEAST_WAITING, _MOST_WAITING = 4, 32
 # In work, in the model's own hands after it was given up, and with whoever delivers.
 _IN_HANDS = 4
+# Less may be a hiccup, and at the start it often is.
+_TOO_SLOW_RESTS = 3
 _log = logging.getLogger(__name__)
 
 
@@ -156,6 +158,7 @@ class Enlarging(Closing):
         """The frame, sharpened if that keeps nobody waiting."""
         if self._is_patient:
             return self._enlarger(safe, _FILE_LIMIT_S)
+        rests = self._pace.rests
         is_late = not self._pace.may_sharpen(now_ns, len(self.safe))
         shown_s = float(safe.duration * safe.time_base)
         limit_s = min(max(_LIVE_LIMIT_S, shown_s), _FILE_LIMIT_S)
@@ -164,4 +167,6 @@ class Enlarging(Closing):
             self._pace.in_time()
         elif self._enlarger.how == "slow":
             self._pace.too_late(time.monotonic_ns())
+        if self._pace.rests >= max(_TOO_SLOW_RESTS, rests + 1):
+            say_slow(self._quiet, self._enlarger)
         return shown

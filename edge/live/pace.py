@@ -19,10 +19,15 @@ _LASTED_NS = 60 * _S
 
 
 class Pace:
-    """Remembers how late sharpening has been; for one thread."""
+    """Remembers how late sharpening has been; for one thread.
+
+    Attributes:
+        rests: Rests since it last went well for a minute.
+    """
 
     def __init__(self) -> None:
         """Starts in time."""
+        self.rests = 0
         self._late = 0.0
         self._rest_ns = _FIRST_REST_NS
         self._until_ns: int | None = None
@@ -59,6 +64,8 @@ class Pace:
             return
         if self._until_ns is not None and now_ns - self._until_ns >= _LASTED_NS:
             self._rest_ns = _FIRST_REST_NS
+            self.rests = 0
+        self.rests += 1
         self._late = 0.0
         self._until_ns = now_ns + self._rest_ns
         self._rest_ns = min(self._rest_ns * 2, _LONGEST_REST_NS)

@@ -23,7 +23,7 @@ from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.types import Image
 from faceguard.engines.catalogue import Catalogue, Enlarging, read_catalogue
 from faceguard.engines.closing import Closing
-from faceguard.engines.errors import UsageError
+from faceguard.engines.errors import ModelUnknown, UsageError
 
 Use = StreamUpscale | SnapshotsUpscale
 U = TypeVar("U", StreamUpscale, SnapshotsUpscale)
@@ -43,7 +43,10 @@ def enlarging_of(use: Use, key: str, catalogue: Catalogue | None = None) -> Enla
         UsageError: The model enlarges nothing.
     """
     catalogue = catalogue or read_catalogue()
-    found = catalogue.entry(use.model).enlarging
+    try:
+        found = catalogue.entry(use.model).enlarging
+    except ModelUnknown as error:
+        raise ModelUnknown(f"{key}.model: {error}") from error
     if found is None:
         names = ", ".join(entry.name for entry in catalogue.entries.values() if entry.is_upscaler)
         raise UsageError(f"{key}.model: {use.model} enlarges nothing; name one of {names}")
@@ -148,7 +151,9 @@ class Upscaling(Closing):
             stills = self._enlarger(
                 "snapshots", asked.snapshots, scales["snapshots"], lambda: budget().level == 0
             )
-            self.snapshots = Stills(stills, lambda: _kept(config().upscale.snapshots).within_s)
+            self.snapshots = Stills(
+                stills, lambda: _kept(config().upscale.snapshots).within_s, quiet
+            )
 
     def state(self) -> dict[str, Any]:
         """How things are, by use, for the status file; from any thread."""

@@ -12,8 +12,8 @@ from faceguard.engines.upscaling.plain import enlarge_plain
 
 # Encoders want even sides, and chroma of 4:2:0 has half of them.
 _EVEN = 2
-# A region is no smaller: two macroblocks of H.264 across, when it is enlarged twice.
-_LEAST_PX = 16
+LEAST_PX = 16
+"""A region is no smaller: two macroblocks of H.264 across, when it is enlarged twice."""
 
 
 class View(NamedTuple):
@@ -77,7 +77,7 @@ def enlarged_plainly(image: Image, view: View) -> Image:
 def _span(start: float, length: float, of: int) -> tuple[int, int]:
     """Start and length in even pixels, within a side of so many."""
     whole = max(1, of - of % _EVEN)
-    pixels = max(min(_LEAST_PX, whole), round(length * of) // _EVEN * _EVEN)
+    pixels = max(min(LEAST_PX, whole), round(length * of) // _EVEN * _EVEN)
     pixels = min(whole, pixels)
     first = min(round(start * of) // _EVEN * _EVEN, whole - pixels)
     return max(0, first), pixels

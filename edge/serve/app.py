@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +23,7 @@ from faceguard.edge.serve.openapi import document
 from faceguard.edge.serve.page import page, policy
 from faceguard.edge.serve.refusal import Busy, Refusal, Stopping
 from faceguard.edge.serve.still import Size, Still, decode
+from faceguard.edge.serve.threads import Threads
 from faceguard.edge.serve.upload import ClientGone, Limits, read_picture
 from faceguard.edge.serve.waiting import Waiting
 
@@ -53,10 +53,12 @@ class State:
     Attributes:
         status: "ready", "preparing" or "not".
         reason: Why it is not ready, or what it is doing; None while it is.
+        takes: Whether pictures are taken.
     """
 
     status: str
     reason: str | None = None
+    takes: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class House:
     waiting: Waiting
     held: Held
     counts: Counts
-    threads: Executor
+    threads: Threads
     state: Callable[[], State]
     retry_s: Callable[[], int]
 
@@ -150,9 +152,11 @@ class Pictures:
         if self._house.waiting.is_closed:
             raise Stopping
         state = self._house.state()
-        if state.status == "preparing":
-            line = "the service is getting ready; try again soon"
-            raise Refusal(503, line, retry_s=_PREPARING_RETRY_S)
+        if not state.takes:
+            is_coming = state.status == "preparing"
+            line = "the service is getting ready; try again soon" if is_coming else state.reason
+            retry_s = _PREPARING_RETRY_S if is_coming else None
+            raise Refusal(503, line or state.status, retry_s=retry_s)
         if self._house.waiting.is_full:
             raise Busy("too many pictures wait already; try again later")
 

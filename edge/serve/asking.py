@@ -21,7 +21,8 @@ FORMATS = {
 }
 _QUALITY = 95
 _INTEGER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
-_NUMBER = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+# As JSON writes one (RFC 8259, 6).
+_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from faceguard.edge.config.login import is_loopback
-from faceguard.edge.serve.refusal import Refusal, refusal_for
+from faceguard.edge.serve.refusal import Refusal, for_log, refusal_for
 from faceguard.edge.serve.upload import ClientGone
-from faceguard.edge.service.telling import told
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -97,7 +96,7 @@ class Guard:
                 refusal = error if isinstance(error, Refusal) else None
                 status = status if begun or refusal else GONE
             except Exception as error:  # noqa: BLE001 - no trace goes out, whatever it is
-                _log.error("a request failed: %s", told(error))
+                _log.error("a request failed: %s", for_log(error))
                 refusal = refusal_for(error, "the request")
             if refusal is not None and not begun:
                 await self.refused(refusal)(scope, receive, send_guarded)

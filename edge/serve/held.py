@@ -20,7 +20,7 @@ def usual_limit(memory_limit_bytes: int | None) -> int:
     """How much may be held: half of what the user allows, or a quarter of what is free now.
 
     Args:
-        memory_limit_bytes: What the user allows for all; the other half is for the networks.
+        memory_limit_bytes: What the user allows for all; the networks make do with what is left.
     """
     if memory_limit_bytes is not None:
         return memory_limit_bytes // _SHARE_OF_LIMIT

@@ -156,7 +156,10 @@ def _pictures(
             "content": {
                 **{kind: {"schema": _BINARY} for kind in _PICTURES},
                 "application/octet-stream": {"schema": _BINARY},
-                FORM_TYPE: {"schema": form},
+                FORM_TYPE: {
+                    "schema": form,
+                    "encoding": {FIELD: {"contentType": ", ".join(_PICTURES)}},
+                },
             },
         },
         "responses": {

@@ -4,10 +4,6 @@ const body = document.body;
 const offer = JSON.parse(body.dataset.offer);
 const BUSY = ["uploading", "working"];
 const TRIES = 5;
-const STYLES = {
-  "pixelate": "Mosaic", "blur": "Blur", "solid": "One colour",
-  "pixelate-noise": "Mosaic with noise", "blur-noise": "Blur with noise",
-};
 const FAMILIES = {
   espcn: "Quickest.", fsrcnn: "Quick.", edsr: "Finest, and slow: large pictures take minutes.",
 };
@@ -46,16 +42,6 @@ function option(value, text) {
   return element;
 }
 
-function radio(name, value, says, checked) {
-  const label = document.createElement("label");
-  const input = document.createElement("input");
-  const text = document.createElement("span");
-  Object.assign(input, { type: "radio", name, value, checked });
-  text.textContent = says;
-  label.append(input, text);
-  return label;
-}
-
 function offerModels() {
   const scale = Number(chosen("scale"));
   const names = Object.keys(offer.models).filter((name) => offer.models[name] === scale);
@@ -66,21 +52,11 @@ function offerModels() {
 function hint() {
   const family = $("model").value.split("-")[0];
   $("model-hint").textContent = FAMILIES[family] ?? "";
-  $("first-hint").textContent = $("first").checked ? ""
+  const first = $("first").checked;
+  $("first-hint").textContent = first ? "So that no face comes back sharper than it was sent."
     : "Faces are not looked for: they come back sharper than they were sent. Only for people who agreed.";
-  $("go").textContent = !enhances() ? "Redact" : $("first").checked ? "Redact and enhance" : "Enhance";
-}
-
-function offerAll() {
-  $("styles").append(...offer.styles.map((name) => radio("style", name, STYLES[name] ?? name, name === offer.style)));
-  const scales = [...new Set(Object.values(offer.models))].sort();
-  $("scales").append(...scales.map((scale, i) => radio("scale", scale, `${scale}×`, !i)));
-  if (!scales.length) {
-    const enhance = document.querySelector('[name="do"][value="enhance"]');
-    enhance.disabled = true;
-    enhance.parentElement.title = "This server has no model that enlarges pictures";
-  }
-  offerModels();
+  $("first-hint").classList.toggle("warning", !first);
+  $("go").textContent = !enhances() ? "Redact" : first ? "Redact and enhance" : "Enhance";
 }
 
 // --- the picture ---
@@ -104,15 +80,17 @@ async function choose(file) {
   pictureUrl = URL.createObjectURL(file);
   $("name").textContent = file.name;
   $("size").textContent = bytes(file.size);
+  // Not shown before its shape is known: it would jump.
+  $("before").hidden = true;
   $("before").src = pictureUrl;
   enter("chosen");
   try {
     await $("before").decode();
     shape($("before"));
+    $("before").hidden = false;
     $("size").textContent = `${pixels($("before"))}, ${bytes(file.size)}`;
   } catch {
-    // Another one may have been chosen in the meantime.
-    if (picture !== file || $("before").naturalWidth) return;
+    if (picture !== file) return; // another one was chosen in the meantime
     body.classList.add("alone");
     say("This browser cannot show that picture. The server may still know how to read it.");
   }
@@ -356,7 +334,7 @@ function closer() {
 
 // --- who listens ---
 
-offerAll();
+offerModels();
 enter("empty");
 try {
   $("token").value = sessionStorage.getItem("token") ?? "";

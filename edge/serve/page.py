@@ -11,11 +11,21 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
 from faceguard.edge.style import Look
+
+_PLACE = re.compile(r"\{\{(\w+)\}\}")
+_NAMES = {
+    Look.PIXELATE: "Mosaic",
+    Look.BLUR: "Blur",
+    Look.SOLID: "One colour",
+    Look.PIXELATE_NOISE: "Mosaic with noise",
+    Look.BLUR_NOISE: "Blur with noise",
+}
 
 
 def page(
@@ -28,18 +38,19 @@ def page(
         most_bytes: Larger pictures are refused before they are sent; None leaves it to the server.
         style: The one that is chosen at first.
     """
-    offer = {
-        "models": dict(models),
-        "most_bytes": most_bytes,
-        "style": style.value,
-        "styles": [look.value for look in Look],
+    offer = {"models": dict(models), "most_bytes": most_bytes}
+    scales = [str(scale) for scale in sorted(set(models.values()))]
+    parts = {
+        "style": _part("page.css"),
+        "script": _part("page.js"),
+        "styles": _choice("style", {look.value: _NAMES[look] for look in Look}, style.value),
+        "scales": _choice(
+            "scale", {str(n): f"{n}&times;" for n in scales}, str(min(scales, default=0))
+        ),
+        "enhance": "" if models else 'disabled title="No model that enlarges is on this machine"',
+        "offer": html.escape(json.dumps(offer)),
     }
-    return (
-        _part("page.html")
-        .replace("{{style}}", _part("page.css"))
-        .replace("{{script}}", _part("page.js"))
-        .replace("{{offer}}", html.escape(json.dumps(offer)))
-    )
+    return _PLACE.sub(lambda found: parts[found[1]], _part("page.html"))
 
 
 @cache
@@ -56,6 +67,15 @@ def policy() -> str:
         "img-src blob: data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def _choice(name: str, values: Mapping[str, str], chosen: str) -> str:
+    """Radio buttons, here and not in the script, so that nothing moves once that runs."""
+    return "".join(
+        f'<label><input type="radio" name="{name}" value="{value}"'
+        f"{' checked' if value == chosen else ''}><span>{text}</span></label>"
+        for value, text in values.items()
     )
 
 

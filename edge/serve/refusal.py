@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from faceguard.engines.errors import (
     FaceguardError,
     InputError,
@@ -53,6 +55,23 @@ class Stopping(Refusal):
     def __init__(self) -> None:
         """Says so."""
         super().__init__(503, "the service is stopping; try again later", retry_s=5)
+
+
+def for_log(error: BaseException) -> str:
+    """An error in one line for the log: ours as they are, of others only what and where.
+
+    What other libraries say may hold numbers of the picture that they were given.
+    """
+    if isinstance(error, FaceguardError):
+        return str(error)
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = ""
+    if trace is not None:
+        code = trace.tb_frame.f_code
+        where = f" in {Path(code.co_filename).name}:{trace.tb_lineno}"
+    return f"{type(error).__name__}{where}"
 
 
 def refusal_for(error: BaseException, doing: str) -> Refusal:

@@ -41,15 +41,15 @@ def serve(settings: ServeSettings, token_file: Path | None, out: TextIO) -> int:
         logs.set_up(LogConfig())
         signals = stack.enter_context(Signals())
         notifier = stack.enter_context(Notifier())
-        stack.callback(_log.info, "%s", "stopped")
-        service = stack.enter_context(Service(settings, on_change=signals.wake))
-        if token_file is not None and everyone_reads(token_file):
-            _log.warning("%s can be read by every user of this machine", token_file)
-        service.start()
-        out.write(f"faceguard: serving on {service.url}\n")
-        out.flush()
-        _look_after(service, signals, notifier)
-        notifier.stopping()
+        with Service(settings, on_change=signals.wake) as service:
+            if token_file is not None and everyone_reads(token_file):
+                _log.warning("%s can be read by every user of this machine", token_file)
+            service.start()
+            out.write(f"faceguard: serving on {service.url}\n")
+            out.flush()
+            _look_after(service, signals, notifier)
+            notifier.stopping()
+        _log.info("stopped")
     return 0
 
 

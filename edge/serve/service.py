@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 
@@ -16,12 +15,13 @@ from faceguard.edge.serve.held import Held, usual_limit
 from faceguard.edge.serve.pace import Pace, retry_s
 from faceguard.edge.serve.server import Server
 from faceguard.edge.serve.settings import ServeSettings
+from faceguard.edge.serve.threads import Threads
 from faceguard.edge.serve.tools import Tools, offered, open_tools
 from faceguard.edge.serve.waiting import Waiting
 from faceguard.edge.serve.worker import Worker
 from faceguard.edge.service.listen import listen
 from faceguard.engines.closing import Closing
-from faceguard.engines.errors import OutputError
+from faceguard.engines.errors import InferenceError, OutputError
 
 # Decoding and encoding; the networks have threads of their own.
 _THREADS = 2
@@ -69,7 +69,7 @@ class Service(Closing):
         self._held = Held(usual_limit(settings.memory_limit_bytes))
         self._pace = Pace()
         self._sensors = Sensors()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="serve picture")
+        self._threads = Threads(_THREADS)
         self.counts = Counts(
             queue=lambda: len(self._waiting),
             held_bytes=lambda: self._held.bytes,
@@ -127,12 +127,15 @@ class Service(Closing):
         if not worker.is_alive:
             return State("not", "the worker has ended by itself")
         if worker.is_blind:
-            return State("not", "the detector fails, so pictures are covered whole")
-        return State("ready")
+            return State("not", "the detector fails, so pictures are covered whole", takes=True)
+        return State("ready", takes=True)
 
     @property
     def error(self) -> BaseException | None:
-        """Why it cannot get ready; None while it can."""
+        """Why it cannot get ready, or has ended by itself; None while all is well."""
+        is_gone = self._worker.is_ready and not self._worker.is_alive
+        if is_gone and not self._waiting.is_closed:
+            return InferenceError("the worker has ended by itself; the log may say why")
         return self._worker.error
 
     @property
@@ -153,7 +156,7 @@ class Service(Closing):
         until_s = time.monotonic() + self._settings.end_within_s
         with ExitStack() as stack:
             stack.callback(self._sensors.close)
-            stack.callback(self._threads.shutdown, wait=True, cancel_futures=True)
+            stack.callback(self._threads.close, _LEAST_END_S)
             stack.callback(self._end_worker, until_s)
             # What waits is told at once; the answers of what is in hand get out, then.
             self._waiting.close()

@@ -36,7 +36,8 @@ class ServeSettings:
         max_output_pixels: Of one picture, enlarged.
         queue: Pictures that may wait besides the ones that are worked on.
         deadline_s: How long a picture may take once it is here.
-        memory_limit_bytes: For pictures and networks together; None takes what is free.
+        memory_limit_bytes: For the whole process, half of it at most for pictures; None takes
+            what is free.
         batch: Most small pictures that go through a network together.
         gather_s: How long a picture that is to be enlarged waits for others of its kind.
         upload_s: A body must be here after so long, and a second more for each 64 KiB of it.

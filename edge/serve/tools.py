@@ -13,6 +13,7 @@ from faceguard.engines.catalogue import Catalogue, read_catalogue
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import ModelMissing, UsageError
 from faceguard.engines.store import find_graph
+from faceguard.engines.upscaling.opening import open_upscaler
 
 _log = logging.getLogger(__name__)
 _USUAL = ("espcn-x2", "espcn-x3", "espcn-x4")
@@ -85,19 +86,19 @@ def open_tools(
     Raises:
         FaceguardError: Something cannot be opened.
     """
-    from faceguard.engines.upscaling.opening import open_upscaler
-
-    limit = settings.memory_limit_bytes
+    catalogue = read_catalogue()
     with ExitStack() as stack:
         say("opening the detector")
         redactor = stack.enter_context(Redactor(settings.redactor))
         enlargers: dict[str, Enlarger] = {}
         for name in models:
             say(f"opening {name}")
-            # The other half is for the pictures themselves, see `held`.
             enlargers[name] = stack.enter_context(
                 open_upscaler(
-                    name, memory_limit_bytes=None if limit is None else limit // 2, say=say
+                    name,
+                    memory_limit_bytes=settings.memory_limit_bytes,
+                    catalogue=catalogue,
+                    say=say,
                 )
             )
         tools = Tools(redactor, enlargers)

@@ -7,6 +7,7 @@ there.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ from faceguard.engines.memory import show_bytes
 
 if TYPE_CHECKING:
     from starlette.types import Receive
+
+# It logs bytes of the body that it did not expect.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 FIELD = "image"
 FORM_TYPE = "multipart/form-data"

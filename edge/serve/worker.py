@@ -19,10 +19,9 @@ from faceguard.edge.serve.counts import Counts
 from faceguard.edge.serve.enlarging import enlarge_all
 from faceguard.edge.serve.job import Job
 from faceguard.edge.serve.pace import Pace
-from faceguard.edge.serve.refusal import Stopping, refusal_for
+from faceguard.edge.serve.refusal import Stopping, for_log, refusal_for
 from faceguard.edge.serve.tools import Tools
 from faceguard.edge.serve.waiting import Waiting
-from faceguard.edge.service.telling import told
 from faceguard.edge.types import Image, SafeFrame
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import FaceguardError
@@ -131,8 +130,16 @@ class Worker(Closing):
         with tools:
             self.is_ready = True
             self._on_change()
-            while (job := self._waiting.take()) is not None:
-                self._do(tools, self._gathered(job))
+            while self._next(tools):
+                pass
+
+    def _next(self, tools: Tools) -> bool:
+        """Waits for work and does it; False at the end. Nothing of it is held on to."""
+        job = self._waiting.take()
+        if job is None:
+            return False
+        self._do(tools, self._gathered(job))
+        return True
 
     def _say(self, line: str) -> None:
         self.doing = line
@@ -249,7 +256,7 @@ class Worker(Closing):
         """Tells those who wait in a line without paths, and the log the rest."""
         refusal = refusal_for(error, doing)
         if refusal.status >= 500:
-            _log.error("%s failed: %s", doing, told(error))
+            _log.error("%s failed: %s", doing, for_log(error))
         for job in jobs:
             if not job.answer.done():
                 job.fail(refusal)

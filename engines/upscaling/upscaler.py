@@ -90,7 +90,7 @@ class Upscaler(Closing):
         Args:
             pixels: uint8 (height, width, 3): B, G, R from 0 to 255; it may be part of another.
             on_tile: Called with tiles done and tiles in all, first with none done. What it raises
-                ends the call, which leaves nothing behind.
+                ends the call, which leaves nothing behind. It must not call the upscaler.
 
         Returns:
             uint8 (scale * height, scale * width, 3).
@@ -165,7 +165,7 @@ class Upscaler(Closing):
         """The tile that a picture of this size would be cut into now, and how many of them.
 
         Raises:
-            NoRoom: There is too little memory even for the smallest tile, or it ran out.
+            NoRoom: There is too little memory even for the smallest tile.
         """
         with self._lock:
             plan, batch = self._plan(width, height, self._choose(width, height))

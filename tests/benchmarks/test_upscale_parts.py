@@ -64,7 +64,7 @@ def test_what_cannot_be_counted_is_refused(tmp_path: Path) -> None:
     ("name", "want"),
     [
         ("espcn-x2", 25 * 64 + 9 * 64 * 32 + 9 * 32 * 4),
-        ("fsrcnn-x2", 25 * 56 + 56 * 12 + 4 * 9 * 144 + 12 * 56 + 25 * 56 * 4),
+        ("fsrcnn-x2", 25 * 56 + 56 * 12 + 4 * 9 * 144 + 12 * 56 + 56 * 4),
     ],
 )
 def test_multiplications_of_the_networks_a_pixel(engine_path, name: str, want: int) -> None:

@@ -9,6 +9,8 @@ import pytest
 from faceguard.engines.catalogue import read_catalogue
 from faceguard.engines.errors import ModelUnknown, UsageError
 
+SHA = "ab" * 32
+ENLARGING = "enlarging: {scale: 2, colours: luma, overlap_px: 4}"
 GOOD = """\
 default: one
 entries:
@@ -25,7 +27,7 @@ entries:
     score: {{start: 0.6, keep: 0.3}}
     from:
       - {{wheel: "one==1.0", path: one/one.onnx}}
-""".format(sha="ab" * 32)
+""".format(sha=SHA)
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +52,22 @@ def test_shipped_one_names_the_detectors_and_samples_of_the_demo() -> None:
     }
 
 
+def test_shipped_upscalers_say_what_they_take() -> None:
+    entries = [entry for entry in read_catalogue().entries.values() if entry.is_upscaler]
+    said = {entry.name: entry.enlarging for entry in entries}
+    assert set(said) == {
+        *(f"{family}-x{scale}" for family in ("espcn", "fsrcnn") for scale in (2, 3, 4)),
+        "edsr-x3",
+    }
+    for name, enlarging in said.items():
+        assert enlarging is not None
+        assert name.endswith(f"-x{enlarging.scale}")
+        assert enlarging.colours == ("bgr" if name == "edsr-x3" else "luma")
+    assert [entry.name for entry in entries if entry.is_rewritten] == ["edsr-x3"]
+    # What tests pull by themselves must come from a registry; the others have an address only.
+    assert all(place.url is None for entry in entries if entry.tests for place in entry.places)
+
+
 def test_unknown_name_suggests_near_ones() -> None:
     with pytest.raises(ModelUnknown, match=r"'blazeface-bak'.*did you mean blazeface-back"):
         read_catalogue().entry("blazeface-bak")
@@ -67,7 +85,7 @@ def test_environment_names_another_catalogue(
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("ab" * 32, "xyz", r":11: entries\.one\.sha256: "),
+        (SHA, "xyz", r":11: entries\.one\.sha256: "),
         ("    bytes: 10\n", "", r":3: entries\.one\.bytes: Field required"),
         ("bytes: 10", "bytes: 10\n    size: 3", r":11: entries\.one\.size: Extra inputs"),
         ("bytes: 10", "bytes: 10\n    bytes: 11", r":11: bytes: stands there twice"),
@@ -76,7 +94,8 @@ def test_environment_names_another_catalogue(
         ("long_side_px: 640", "multiple_px: 32", r":12: entries\.one\.input: give either"),
         ("one_source.onnx", "../../evil.onnx", r":9: entries\.one\.file: "),
         ("one_source.onnx", "one.onnx", r":1: catalogue: file one\.onnx of one is also"),
-        ("one_source.onnx", "one_source.pb", r":3: entries\.one: file .* must end in"),
+        ("one_source.onnx", "one.rewritten.onnx", r":1: catalogue: file one\.rewritten\.onnx of"),
+        ("one_source.onnx", "one_source.h5", r":3: entries\.one: file .* must end in"),
         ("    family: yunet\n", "", r":3: entries\.one: a face detector needs family"),
         ("kind: model", "kind: sample", r":3: entries\.one: a sample has no family"),
         ("path: one/one.onnx", "url: https://a/b", r":15: entries\.one\.from\.0: give either"),
@@ -87,6 +106,8 @@ def test_environment_names_another_catalogue(
         ),
         ("one==1.0", "one>=1.0", r":15: entries\.one\.from\.0\.wheel: "),
         ("kind: model", "kind: [model", r":\d+: not YAML: "),
+        ("face-detection", "super-resolution", r":3: entries\.one: a super-resolution model, and"),
+        (SHA, f"{SHA}\n    {ENLARGING}", r":3: entries\.one: a super-resolution model, and no other"),
         (GOOD, "just words", r":1: catalogue: "),
         (GOOD, "", r":1: catalogue: "),
     ],

@@ -23,6 +23,7 @@ from faceguard.engines.store import (
 
 SOURCE = b"what was fetched"
 GRAPH = b"what was made of it"
+REWRITTEN = b"the same, computed otherwise"
 
 
 def sha256(data: bytes) -> str:
@@ -48,8 +49,15 @@ def catalogue() -> Catalogue:
         "score": {"start": 0.5, "keep": 0.5},
     }
     sample = {**common, "kind": "sample", "task": "picture", "file": "picture.png"}
+    upscaler = {
+        **common,
+        "kind": "model",
+        "task": "super-resolution",
+        "file": "large_source.pb",
+        "enlarging": {"scale": 2, "colours": "bgr", "overlap_px": 8, "rewritten": True},
+    }
     return Catalogue.model_validate(
-        {"default": "face", "entries": {"face": model, "picture": sample}}
+        {"default": "face", "entries": {"face": model, "picture": sample, "large": upscaler}}
     )
 
 
@@ -70,7 +78,53 @@ def lay(folder: Path, **changes: object) -> None:
     manifest = Manifest(
         name="face", source_sha256=sha256(SOURCE), sha256=sha256(GRAPH), preparer=PREPARER
     )
-    (folder / "face.json").write_text(manifest.model_copy(update=changes).model_dump_json())
+    note = manifest.model_copy(update=changes).model_dump_json(exclude_none=True)
+    (folder / "face.json").write_text(note)
+
+
+def lay_both(folder: Path, **changes: object) -> None:
+    """Puts the two graphs of a rewritten model and their manifest into a folder."""
+    lay(folder, **{"name": "large", "rewritten_sha256": sha256(REWRITTEN), **changes})
+    for ending in ("onnx", "json"):
+        (folder / f"face.{ending}").rename(folder / f"large.{ending}")
+    (folder / "large.rewritten.onnx").write_bytes(REWRITTEN)
+
+
+def test_rewritten_graph_stands_beside_the_plain_one(folder: Path, catalogue: Catalogue) -> None:
+    lay_both(folder)
+    assert find_graph("large", catalogue=catalogue) == folder / "large.onnx"
+    rewritten = find_graph("large", catalogue=catalogue, rewritten=True)
+    assert rewritten == folder / "large.rewritten.onnx"
+    assert state_of(catalogue.entry("large"), catalogue) == (
+        State.READY,
+        str(folder / "large.onnx"),
+    )
+    lay(folder)
+    with pytest.raises(UsageError, match="face has no rewritten graph"):
+        find_graph("face", catalogue=catalogue, rewritten=True)
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_store_without_the_rewritten_graph_lacks_something(
+    folder: Path, catalogue: Catalogue, older: bool
+) -> None:
+    # One that was pulled before there were such graphs has no hash of one either.
+    lay_both(folder, **({"rewritten_sha256": None} if older else {}))
+    (folder / "large.rewritten.onnx").unlink()
+    assert find_graph("large", catalogue=catalogue) == folder / "large.onnx"
+    with pytest.raises(ModelMissing, match=r"large\.rewritten\.onnx: not made yet: .*pull large`"):
+        find_graph("large", catalogue=catalogue, rewritten=True)
+    assert state_of(catalogue.entry("large"), catalogue)[0] is State.MISSING
+
+
+def test_damage_in_either_graph_is_seen(folder: Path, catalogue: Catalogue) -> None:
+    for damaged, rewritten in (("large.onnx", False), ("large.rewritten.onnx", True)):
+        lay_both(folder)
+        (folder / damaged).write_bytes(b"damaged")
+        with pytest.raises(ModelCorrupt, match=f"{damaged}: sha256 is"):
+            find_graph("large", catalogue=catalogue, rewritten=rewritten)
+        assert find_graph("large", catalogue=catalogue, rewritten=not rewritten).is_file()
+        assert state_of(catalogue.entry("large"), catalogue)[0] is State.CORRUPT
 
 
 def test_missing_one_names_the_command(folder: Path, catalogue: Catalogue) -> None:

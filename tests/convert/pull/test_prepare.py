@@ -91,11 +91,11 @@ def test_graph_that_takes_no_picture(
 
 
 def test_unknown_suffix(tmp_path: Path) -> None:
-    with pytest.raises(ConvertError, match=r"only \.onnx and \.tflite"):
-        prepare(write(tmp_path, b"", "model.pb"), name="pb")
+    with pytest.raises(ConvertError, match=r"only \.onnx, \.tflite, \.pb are known"):
+        prepare(write(tmp_path, b"", "model.h5"), name="keras")
 
 
-@pytest.mark.parametrize(("suffix", "package"), [(".onnx", "onnx"), (".tflite", "tflite")])
+@pytest.mark.parametrize(("suffix", "package"), [(".onnx", "onnx"), (".tflite", "tflite"), (".pb", "onnx")])
 def test_missing_package_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, package: str
 ) -> None:

@@ -34,6 +34,7 @@ from faceguard.edge.config.outputs import (
 )
 from faceguard.edge.config.service import LogConfig, MetricsConfig
 from faceguard.edge.config.thermal import ThermalConfig
+from faceguard.edge.config.upscale import SnapshotsUpscale, StreamUpscale, UpscaleConfig
 from faceguard.edge.heat.settings import WithoutSensors
 from faceguard.edge.style import Look
 from faceguard.edge.types import Shape
@@ -166,6 +167,10 @@ _outputs = st.builds(
     status=st.builds(StatusOutput, folder=_maybe(_paths)),
 )
 
+# Within the picture, whatever binary fractions make of the sums.
+_regions = _maybe(st.tuples(*[_numbers(0, 0.5)] * 2, *[_numbers(0.01, 0.5)] * 2))
+_used = {"engine": _maybe(_paths), "threads": st.integers(0, 64)}
+
 configs = st.builds(
     Config,
     name=_names,
@@ -208,6 +213,20 @@ configs = st.builds(
         without_sensors=st.sampled_from(WithoutSensors),
         power_limit_w=_maybe(_numbers(1, 2000)),
         trace=_maybe(_paths),
+    ),
+    upscale=st.builds(
+        UpscaleConfig,
+        stream=_maybe(st.builds(StreamUpscale, model=_lines, region=_regions, **_used)),
+        snapshots=_maybe(
+            st.builds(
+                SnapshotsUpscale,
+                model=_lines,
+                region=_regions,
+                within_s=_numbers(0.1, 40),
+                **_used,
+            )
+        ),
+        most_mpx=_numbers(0.001, 1000),
     ),
     encoder=st.builds(EncoderConfig, crf=st.integers(0, 51), keyframe_s=_numbers(0.2, 60)),
     outputs=_outputs,

@@ -84,8 +84,10 @@ def test_what_makes_no_sense_is_refused(key: str, value: object) -> None:
 def test_whatever_is_valid_has_levels_from_all_to_nothing(made: Config) -> None:
     settings = governor_settings(made)
     look_ahead = max(made.tracking.look_ahead, made.detector.every - 1)
-    rungs = ladder(settings, every=made.detector.every, look_ahead=look_ahead)
+    upscales = made.upscale.stream is not None
+    rungs = ladder(settings, every=made.detector.every, look_ahead=look_ahead, upscales=upscales)
     assert (rungs[0].share, rungs[-1].share) == (1, 0)
+    assert [rung.upscale for rung in rungs[1:]] == [not upscales] * (len(rungs) - 1)
     assert len(rungs) >= 3
     # No frame may leave before the look that follows it.
     assert all(rung.every <= look_ahead + 1 for rung in rungs)

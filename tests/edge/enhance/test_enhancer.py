@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from faceguard.edge.types import Cover, Frame, Image, Mask, PixelFormat, SafeFra
 from faceguard.engines.catalogue import read_catalogue
 from faceguard.engines.errors import ModelUnknown, NoRoom, TooManyPixels, UsageError
 from faceguard.engines.types import Region
+from faceguard.engines.upscaling.limits import held
 from tests.edge.enhance.repeats import Repeats
 
 FACE = Region(2, 2, 6, 6)
@@ -26,6 +28,10 @@ FACE = Region(2, 2, 6, 6)
 def covered(image, *masks):
     frame = Frame(image, 7, 70, Fraction(1, 1000), 40)
     return redact(frame, Cover(masks), Style(Look.SOLID))
+
+
+def silent(done, of):
+    pass
 
 
 def white(width=12, height=8, form=PixelFormat.BGR):
@@ -79,11 +85,25 @@ def test_too_many_pixels_are_refused_with_both_figures_before_anything_is_done()
 
 def test_what_memory_cannot_hold_is_refused_with_both_figures():
     network = Repeats(4)
-    enhancer = Enhancer(network, memory_limit_bytes=100 * 1024)
-    with pytest.raises(NoRoom, match=r"400x400 takes 2\.4 MB .* 100 KB are free under --memory"):
-        enhancer.image(white(100, 100))
+    enhancer = Enhancer(network, memory_limit_bytes=held().resident + (200 << 20))
+    words = r"16000x4000 takes 977 MB .*, and 1\d\d MB can be taken under --memory-limit"
+    with pytest.raises(NoRoom, match=words):
+        enhancer.image(white(4000, 1000))
     assert network.asked == []
     assert enhancer.image(white(10, 10)).width == 40
+
+
+@pytest.mark.parametrize(("kind", "name"), [("video", "a.mp4"), ("animation", "a.gif")])
+def test_what_an_encoder_holds_is_reckoned_with(kind, name):
+    """As a picture it would go."""
+    enhancer = Enhancer(Repeats(2), memory_limit_bytes=held().resident + (200 << 20))
+    source = SourceInfo(kind, 1500, 1000)
+    after = enhancer.watched(Path("in"), Path(name), silent)
+    with pytest.raises(NoRoom, match=r"^in: 3000x2000 takes"):
+        after.info(source)
+    assert enhancer.info(source).width == 3000
+    still = enhancer.watched(Path("in"), Path("a.png"), silent)
+    assert still.info(SourceInfo("picture", 1500, 1000)).width == 3000
 
 
 def test_memory_that_runs_out_all_the_same_is_no_crash():
@@ -138,7 +158,9 @@ def test_in_video_a_region_grows_to_whole_samples_of_chroma():
 def test_a_file_is_named_in_what_is_refused_and_tiles_are_told():
     told = []
     enhancer = Enhancer(Repeats(2), max_output_pixels=1000)
-    after = enhancer.watched("a\nb.png", lambda done, of: told.append((done, of)))
+    after = enhancer.watched(
+        Path("a\nb.png"), Path("out.png"), lambda done, of: told.append((done, of))
+    )
     with pytest.raises(TooManyPixels, match=r"^a\\nb.png: 100x100 enlarged"):
         after.info(SourceInfo("picture", 100, 100))
     with pytest.raises(TooManyPixels, match=r"^a\\nb.png: "):
@@ -148,13 +170,13 @@ def test_a_file_is_named_in_what_is_refused_and_tiles_are_told():
 
 
 def test_ten_bits_through_a_network_for_eight_are_noted_once():
-    after = Enhancer(Repeats(2, "bgr")).watched("a.mkv", lambda done, of: None)
+    after = Enhancer(Repeats(2, "bgr")).watched(Path("a.mkv"), Path("b.mkv"), silent)
     info = SourceInfo("video", 12, 8)
     assert after.info(info).notes == ()
     for _ in range(2):
         after(covered(white(form=PixelFormat.I420_10)))
     assert after.info(info).notes == ("repeats works in 8 bits: 10 were reduced to that",)
-    luma = Enhancer(Repeats(2)).watched("a.mkv", lambda done, of: None)
+    luma = Enhancer(Repeats(2)).watched(Path("a.mkv"), Path("b.mkv"), silent)
     luma(covered(white(form=PixelFormat.I420_10)))
     assert luma.info(info).notes == ()
 
@@ -214,7 +236,7 @@ def test_scale_and_model_must_agree():
     assert model_for(3, "fsrcnn-x3", catalogue) == "fsrcnn-x3"
     for scale, model, words in (
         (2, "edsr-x3", r"edsr-x3 enlarges 3 times and not 2; for --scale 2 take .*espcn-x2"),
-        (5, None, r"--scale 5: no model .* 2, 3, 4"),
+        (5, None, r"no model .* 5 times; take one of 2, 3, 4"),
         (5, "espcn-x2", "leave out --scale"),
         (None, "yunet", r"yunet enlarges nothing; take one of .*espcn-x2"),
     ):

@@ -101,7 +101,9 @@ def test_only_one_command_asks_that_nothing_be_covered():
     """And it asks for what the user typed."""
     asks = []
     for path in (ROOT / "edge").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.keyword) and node.arg == "uncovered":
-                asks.append((path.relative_to(ROOT).as_posix(), ast.unparse(node.value)))
+        asks += [
+            (path.relative_to(ROOT).as_posix(), ast.unparse(node.value))
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.keyword) and node.arg == "uncovered"
+        ]
     assert asks == [("edge/commands/enhance.py", "not options.redact")]

@@ -108,6 +108,27 @@ def test_cool_is_all_and_hot_is_less_by_the_second() -> None:
     assert board.tick().budget.paused
 
 
+def test_where_video_is_sharpened_that_goes_first_and_all_frames_stay() -> None:
+    board = Board(told=Told(QUICK, 2, 5, upscales=True))
+    felt = board.tick(3)
+    assert (felt.levels, felt.budget.upscale) == (6, True)
+    board.survey = warm(76.5)
+    end_ns = board.now_ns + 60 * S
+    while (felt := board.tick()).budget.level == 0:
+        assert board.now_ns < end_ns
+    assert (felt.budget.level, felt.budget.upscale) == (1, False)
+    assert (felt.share, felt.budget.frames_per_s) == (1.0, None)
+    # Nobody can know that it is hot no more, so it stays away.
+    board.survey = RuntimeError("no sensor answers")
+    assert not board.tick(60).budget.upscale
+
+
+def test_where_nothing_is_sharpened_nothing_can_go() -> None:
+    board = Board()
+    board.tick(3)
+    assert all(rung.upscale for rung in board.watch._governor.rungs)
+
+
 def test_a_share_is_of_what_the_camera_gives_as_it_is_now() -> None:
     board = Board()
     board.tick(3)

@@ -286,13 +286,17 @@ class House(Closing):
         # Each may be of any time.
         for image in self.snapshots():
             assert_none_leaks([image], self.scene)
+        self.assert_no_pixels_in_text()
+        return shown
+
+    def assert_no_pixels_in_text(self) -> None:
+        """Looks at all that was written down; call it when it has ended."""
         for text in self.texts():
             assert not _PIXELS.search(text), text[:300]
             assert len(text) < 5000, text[:300]
         for record in self.records.records:
             for value in vars(record).values():
                 assert not isinstance(value, (bytes, np.ndarray, Image)), record.getMessage()
-        return shown
 
     def _status(self) -> str:
         notifier = Notifier()

@@ -178,6 +178,21 @@ def test_a_model_that_hangs_is_not_waited_for_again(
         assert room.how_many("late") == 29
 
 
+def test_a_model_that_is_too_slow_for_the_video_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, no_thread_left: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_LIVE_LIMIT_S", 0.001)
+    monkeypatch.setattr(pace, "_FIRST_REST_NS", 1)
+    with Room() as room:
+        room.model.hold.clear()
+        for index in range(20):
+            room.give(index)
+            room.take()
+    said = [line for line in caplog.messages if "too slow for stream" in line]
+    assert len(said) == 1
+    assert "in upscale.stream; see: faceguard bench upscale" in said[0]
+
+
 def test_under_heat_and_while_the_model_fails_the_size_stays(room: Room) -> None:
     room.budget[0] = False
     room.give(0)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from faceguard.edge.budget import UNLIMITED, Budget
 from faceguard.edge.config.upscale import StreamUpscale
 from faceguard.edge.live import enlarging, pace
 from faceguard.edge.live import sharpener as module
-from faceguard.edge.live.upscaling import Use
+from faceguard.edge.live.upscaling import Use, open_model
 from faceguard.edge.live.zoom import Zoom, enlarged_plainly
 from faceguard.edge.types import Image, PixelFormat
 from faceguard.engines.errors import InferenceError, NoRoom
@@ -20,8 +19,8 @@ from tests.edge.live.camera_faults import CameraFault
 from tests.edge.live.faults import Script
 from tests.edge.live.house import House, assert_none_leaks, until
 from tests.edge.live.marks import find_watermarks
-from tests.edge.live.no_leak import filmed, passing_by, plan, until_well
-from tests.edge.live.scene import SIZE, Scene
+from tests.edge.live.no_leak import filmed, passing_by, plan
+from tests.edge.live.scene import SIZE, Scene, number_of
 from tests.edge.live.sharp import Marking, is_sharp, shrunk
 
 LARGE = (2 * SIZE[0], 2 * SIZE[1])
@@ -57,6 +56,7 @@ def assert_nothing_leaked(house: House, *models: Marking) -> int:
         How many pictures showed a number, and were thus not covered whole.
     """
     scene = house.scene
+    house.assert_no_pixels_in_text()
     shown = assert_none_leaks((shrunk(one.image, 2) for one in house.frames), scene)
     assert_none_leaks((shrunk(image, 2) for image in house.recorded()), scene)
     for image in house.snapshots():
@@ -142,6 +142,28 @@ def test_whatever_breaks_the_size_stays_and_no_face_is_shown(tmp_path: Path, mon
     assert assert_nothing_leaked(house, both.stream, both.snapshots) > 0
 
 
+@pytest.mark.models
+def test_a_real_model_does_not_bring_a_face_back(tmp_path: Path, engine_path) -> None:
+    engine_path("espcn-x2")
+    with open_model(StreamUpscale(model="espcn-x2", threads=1)) as model:
+        bare = model.sharpened(Scene().image(5), Zoom(2).view(*SIZE), lambda: None)
+    assert find_watermarks(shrunk(bare, 2), Scene(), [5])
+    scene = Scene(there=passing_by)
+    settings = {"upscale": {"stream": {"model": "espcn-x2", "threads": 1}}}
+    camera = filmed(scene, Script([], CameraFault.NONE), rate=20)
+    with House(tmp_path, scene, camera=camera, settings=settings).start() as house:
+        figures = house.meters
+        until(
+            lambda: figures.value("pictures_upscaled_total", use="stream", how="sharp") > 20,
+            within_s=60,
+        )
+        assert house.finish() == []
+    assert sizes(one.image for one in house.frames) == {LARGE}
+    shown = assert_none_leaks((shrunk(one.image, 2) for one in house.frames), scene)
+    assert shown > 10
+    assert_none_leaks((shrunk(image, 2) for image in house.recorded()), scene)
+
+
 def test_a_region_can_be_moved_while_it_runs(tmp_path: Path) -> None:
     scene, both = Scene(), Both()
     settings = {"upscale": {"stream": {"model": "espcn-x2", "region": [0, 0, 1, 0.5]}}}
@@ -154,18 +176,14 @@ def test_a_region_can_be_moved_while_it_runs(tmp_path: Path) -> None:
         until(lambda: any(shown_number(one.image) is not None for one in house.frames))
         lower = {"stream": {"model": "espcn-x2", "region": [0, 0.5, 1, 0.5]}}
         house.change(upscale=lower)
-        moved = len(house.frames) + 3
+        moved = len(house.frames) + 20
         until(lambda: len(house.frames) > moved + 10)
         assert {shown_number(one.image) for one in house.frames[moved:]} == {None}
         assert house.finish() == []
     assert sizes(one.image for one in house.frames) == {(LARGE[0], LARGE[1] // 2)}
-    # No larger than the part that was asked for: the model never sees the rest of the picture.
-    assert {luma.shape for luma in both.stream.seen} == {SIZE[::-1]}
 
 
 def shown_number(image: Image) -> int | None:
-    from tests.edge.live.scene import number_of
-
     return number_of(shrunk(image, 2).planes[0])
 
 
@@ -175,10 +193,10 @@ def test_snapshots_do_not_wait_for_each_other(tmp_path: Path) -> None:
     both.snapshots.hold.clear()
     settings = {"upscale": {"snapshots": {"model": "fsrcnn-x3", "within_s": 40}}}
     with House(tmp_path, scene, sharpen_with=both.open, settings=settings).start() as house:
-        until(lambda: len(house.snapshots()) > 2)
+        figures = house.meters
+        until(lambda: figures.value("pictures_upscaled_total", use="snapshots", how="late") > 1)
         assert sizes(one.image for one in house.frames) == {SIZE}
         assert house.finish() == []
     assert sizes(house.snapshots()) == {(3 * SIZE[0], 3 * SIZE[1])}
-    assert house.meters.value("pictures_upscaled_total", use="snapshots", how="late") > 1
-    assert both.stream.opened == 0
-    assert np.max([luma.max() for luma in both.snapshots.seen], initial=0) == 0
+    assert len(house.snapshots()) > 1
+    assert (both.stream.opened, both.snapshots.seen) == (0, [])

@@ -14,14 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceguard.edge.config.upscale import StreamUpscale
+from faceguard.edge.live import pace
 from faceguard.edge.live import sharpener as module
-from faceguard.edge.live.enlarger import Enlarger
+from faceguard.edge.live.enlarger import Enlarger, Stills
 from faceguard.edge.live.pace import Pace
 from faceguard.edge.live.sharpener import Plain, Sharpener
 from faceguard.edge.live.upscaling import enlarging_of
 from faceguard.edge.live.zoom import Zoom, enlarged_plainly
 from faceguard.edge.meters import Meters
 from faceguard.edge.outputs.upscale_words import upscale_troubles, upscale_words
+from faceguard.edge.service.figures import Figures
 from faceguard.edge.service.quiet import Quiet
 from faceguard.edge.sinks.area import Area
 from faceguard.edge.types import Image, ImageKind, PixelFormat
@@ -104,7 +106,7 @@ def test_a_part_at_its_own_size_is_a_copy() -> None:
 
 def _sharpened(rate: float, takes_s: float, seconds: float) -> list[bool]:
     """Which frames of a camera get sharpened where that takes so long, by the room's own rule."""
-    pace, period_ns, took_ns = Pace(), int(S / rate), int(takes_s * S)
+    kept, period_ns, took_ns = Pace(), int(S / rate), int(takes_s * S)
     now_ns, taken, found = 0, -1, []
     while now_ns < seconds * S:
         there = now_ns // period_ns
@@ -112,11 +114,11 @@ def _sharpened(rate: float, takes_s: float, seconds: float) -> list[bool]:
             now_ns = (taken + 1) * period_ns
             continue
         taken += 1
-        may = pace.may_sharpen(now_ns, there - taken)
+        may = kept.may_sharpen(now_ns, there - taken)
         found.append(may)
         now_ns += took_ns if may else 2_000_000
         if may:
-            pace.in_time()
+            kept.in_time()
     return found
 
 
@@ -139,30 +141,32 @@ def test_a_model_that_is_too_slow_hardly_sharpens_any_so_that_nothing_flickers(
 
 
 def test_a_hiccup_costs_a_frame_and_no_rest() -> None:
-    pace = Pace()
+    kept = Pace()
     for second in range(1, 100):
-        assert not pace.may_sharpen(second * S, 1)
+        assert not kept.may_sharpen(second * S, 1)
         for number in range(10):
-            assert pace.may_sharpen(second * S + number, 0)
-            pace.in_time()
+            assert kept.may_sharpen(second * S + number, 0)
+            kept.in_time()
 
 
 def test_rests_double_and_are_short_again_after_a_minute_that_went_well() -> None:
-    pace, now_ns, rests = Pace(), 0, []
+    kept, now_ns, rests = Pace(), 0, []
 
     def rest() -> float:
         nonlocal now_ns
-        pace.too_late(now_ns)
+        kept.too_late(now_ns)
         begun_ns = now_ns
-        while not pace.may_sharpen(now_ns, 0):
+        while not kept.may_sharpen(now_ns, 0):
             now_ns += S // 10
         return (now_ns - begun_ns) / S
 
     rests = [rest() for _ in range(10)]
     assert rests[:4] == [2, 4, 8, 16]
     assert rests[-1] == 300
+    assert kept.rests == 10
     now_ns += 60 * S
     assert rest() == 2
+    assert kept.rests == 1
 
 
 # The model's room
@@ -362,15 +366,44 @@ def test_a_frame_keeps_its_cover_and_times_and_is_counted(asked: Sharpener) -> N
     }
 
 
+def test_after_a_still_that_took_too_long_none_is_tried_for_a_while(
+    model: Marking, asked: Sharpener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _until_sharp(asked)
+    monkeypatch.setattr(pace, "_FIRST_REST_NS", 1 << 62)
+    made = Enlarger("snapshots", "a", lambda: Zoom(2), asked, lambda: True, Meters())
+    limits = [20.0]
+    stills = Stills(made, lambda: limits[0], Quiet())
+    assert is_sharp(stills(safe()).image)
+    limits[0] = 0.01
+    model.hold.clear()
+    assert not is_sharp(stills(safe()).image)
+    limits[0] = 20.0
+    model.hold.set()
+    until(lambda: not asked._is_busy)
+    seen = len(model.seen)
+    assert not is_sharp(stills(safe()).image)
+    assert (made.how, len(model.seen)) == ("slow", seen)
+
+
 def test_only_models_that_enlarge_are_taken() -> None:
     assert enlarging_of(StreamUpscale(model="fsrcnn-x3"), "upscale.stream").scale == 3
-    with pytest.raises(ModelUnknown):
+    with pytest.raises(ModelUnknown, match=r"^upscale\.stream\.model: no model"):
         enlarging_of(StreamUpscale(model="espcn-x9"), "upscale.stream")
     with pytest.raises(UsageError, match=r"upscale\.stream\.model: yunet enlarges nothing"):
         enlarging_of(StreamUpscale(model="yunet"), "upscale.stream")
 
 
-# In words
+# In figures and words
+
+
+def test_figures_are_told_by_use_and_cause() -> None:
+    meters = Meters()
+    for use, how in (("stream", "sharp"), ("stream", "sharp"), ("snapshots", "late")):
+        meters.upscaled.labels(use, how).inc()
+    meters.upscaled.labels("stream", "heat").inc(0)
+    found = Figures(meters).now()["upscaled"]
+    assert found == {"stream": {"sharp": 2}, "snapshots": {"late": 1}}
 
 
 def test_a_status_says_how_it_is_in_words() -> None:

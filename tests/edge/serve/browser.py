@@ -142,6 +142,10 @@ class Browser(Closing):
                 raise BrowserError(f"not within {within_s} s: {script}; {self.complaints}")
             self._next(time.monotonic() + 0.02)
 
+    def settle(self) -> None:
+        """Waits until what the page is now is also what a finger would meet."""
+        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
     def resize(self, width_px: int, height_px: int, scale: float = 1) -> None:
         """Gives the window a size, and its screen so many dots a pixel."""
         self.call(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.edge.serve.browser import Browser, find
+from tests.edge.serve.page_acts import BEFORE_PX, RED, png
 from tests.edge.serve.page_server import PageServer
 
 
@@ -30,6 +32,14 @@ def browser(chromium: Browser) -> Iterator[Browser]:
     chromium.prefer({"prefers-reduced-motion": "reduce"})
     yield chromium
     chromium.call("Page.navigate", url="about:blank")
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """One to choose: all red."""
+    path = tmp_path / "holiday.png"
+    path.write_bytes(png(BEFORE_PX, RED))
+    return path
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from collections.abc import Iterator, Sequence
@@ -141,3 +142,22 @@ def saved(picture: Pil.Image, form: str, **options: Any) -> bytes:
     buffer = BytesIO()
     picture.save(buffer, form, **options)
     return buffer.getvalue()
+
+
+def request(path: str, body: bytes, *more: str) -> bytes:
+    """A request with a body, as it goes over the wire."""
+    lines = (f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *more)
+    return "\r\n".join((*lines, "", "")).encode() + body
+
+
+@contextmanager
+def raw(served: Served, first: bytes = b"", buffer: int | None = None) -> Iterator[socket.socket]:
+    """A connection of one's own, on which something was sent."""
+    client = socket.socket()
+    with client:
+        client.settimeout(30)
+        if buffer is not None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        client.connect(served.address)
+        client.sendall(first)
+        yield client

@@ -52,14 +52,21 @@ def test_the_policy_allows_nothing_else():
 
 
 def test_the_page_knows_what_the_server_offers():
-    text = page(models=MODELS, most_bytes=1000)
+    text = page(models=MODELS, most_bytes=1000, style=Look.SOLID)
     offer = json.loads(html.unescape(between(text, 'data-offer="', '"')))
     assert offer["models"] == MODELS
     assert offer["most_bytes"] == 1000
-    assert offer["styles"] == [look.value for look in Look]
+    styles = re.findall(r'name="style" value="([^"]*)"( checked)?', text)
+    assert styles == [(look.value, " checked" * (look is Look.SOLID)) for look in Look]
+    assert re.findall(r'name="scale" value="([^"]*)"', text) == ["2", "3"]
     assert "{{" not in text
 
 
 def test_no_name_of_a_model_becomes_part_of_the_page():
     text = page(models={'"><script>alert(1)</script>': 2})
     assert text.count("<script") == 1
+
+
+def test_a_server_without_models_does_not_offer_to_enlarge():
+    assert re.search(r'value="enhance" disabled', page(models={}))
+    assert not re.search(r'value="enhance" disabled', page(models=MODELS))

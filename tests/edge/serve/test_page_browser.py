@@ -2,89 +2,31 @@
 
 from __future__ import annotations
 
-import io
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
 
 from tests.edge.outputs.waiting import until
-from tests.edge.serve.browser import Browser
-from tests.edge.serve.page_server import Answer, PageServer
-
-RED, GREEN = (200, 30, 30), (30, 160, 60)
-BEFORE_PX, AFTER_PX = (90, 60), (180, 120)
-STATE = "document.body.dataset.state"
-
-
-def png(size: tuple[int, int], colour: tuple[int, int, int]) -> bytes:
-    file = io.BytesIO()
-    Pillow.new("RGB", size, colour).save(file, "PNG")
-    return file.getvalue()
-
-
-RESULT = png(AFTER_PX, GREEN)
-DONE = Answer(
-    200,
+from tests.edge.serve.page_acts import (
+    AFTER_PX,
+    BEFORE_PX,
+    DONE,
+    GREEN,
+    RED,
     RESULT,
-    {
-        "Faceguard-Faces": "2",
-        "Faceguard-Scale": "2",
-        "Faceguard-Model": "espcn-x2",
-        "Faceguard-Seconds": "0.314",
-    },
+    STATE,
+    TIMES,
+    box,
+    choose,
+    finish,
+    png,
+    seen,
+    shows,
+    text,
 )
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    path = tmp_path / "holiday.png"
-    path.write_bytes(png(BEFORE_PX, RED))
-    return path
-
-
-def choose(browser: Browser, server: PageServer, path: Path) -> None:
-    browser.open(server.url)
-    browser.give_file("#file", path)
-    browser.until(f"{STATE} === 'chosen' && document.querySelector('#before').naturalWidth")
-
-
-def finish(browser: Browser, server: PageServer, path: Path) -> None:
-    server.answers = [DONE]
-    choose(browser, server, path)
-    browser.click("#go")
-    browser.until(f"{STATE} === 'done'")
-
-
-def text(browser: Browser, selector: str) -> str:
-    return browser.run(f"document.querySelector('{selector}').innerText")
-
-
-def box(browser: Browser, selector: str) -> list[float]:
-    return browser.run(
-        f"(b => [b.left, b.top, b.right, b.bottom])"
-        f"(document.querySelector('{selector}').getBoundingClientRect())"
-    )
-
-
-def seen(browser: Browser, path: Path) -> np.ndarray:
-    """What the window shows, as RGB."""
-    return np.asarray(Pillow.open(browser.screenshot(path)).convert("RGB")).astype(int)
-
-
-def shows(browser: Browser, path: Path) -> tuple[float, float]:
-    """Where red ends and green begins, in parts of the picture's width."""
-    left, top, right, bottom = box(browser, "#pair")
-    row = seen(browser, path)[round(top + (bottom - top) * 0.8), round(left) : round(right)]
-    red = np.abs(row - RED).sum(axis=1) < 24
-    green = np.abs(row - GREEN).sum(axis=1) < 24
-    # All but the line between them is one of both.
-    assert np.count_nonzero(red | green) >= len(row) - 8
-    if red.any() and green.any():
-        assert np.flatnonzero(red).max() < np.flatnonzero(green).min()
-    return red.mean(), green.mean()
+from tests.edge.serve.page_server import Answer
 
 
 class TestResult:
@@ -102,9 +44,9 @@ class TestResult:
     def test_it_says_what_was_done(self, browser, server, picture):
         finish(browser, server, picture)
         assert text(browser, "#fact-faces") == "2 covered"
-        assert text(browser, "#fact-before").startswith("90 × 60, ")
-        assert text(browser, "#fact-after").startswith("180 × 120, ")
-        assert text(browser, "#fact-model") == "2×, espcn-x2"
+        assert text(browser, "#fact-before").startswith(f"90 {TIMES} 60, ")
+        assert text(browser, "#fact-after").startswith(f"180 {TIMES} 120, ")
+        assert text(browser, "#fact-model") == f"2{TIMES}, espcn-x2"
         assert text(browser, "#fact-time") == "0.31 s"
 
     def test_a_picture_covered_whole_is_pointed_out(self, browser, server, picture):
@@ -165,12 +107,12 @@ class TestResult:
         other = tmp_path / "other.png"
         other.write_bytes(png((40, 80), GREEN))
         browser.give_file("#file", other)
-        browser.until(f"{STATE} === 'chosen' && document.querySelector('#before').naturalWidth===40")
+        browser.until(
+            f"{STATE} === 'chosen' && document.querySelector('#before').naturalWidth===40"
+        )
         assert not browser.run("document.querySelector('#after').hasAttribute('src')")
 
-    def test_one_that_the_browser_cannot_show_is_sent_all_the_same(
-        self, browser, server, tmp_path
-    ):
+    def test_one_that_the_browser_cannot_show_is_sent_all_the_same(self, browser, server, tmp_path):
         odd = tmp_path / "scan.tiff"
         Pillow.new("RGB", BEFORE_PX, RED).save(odd)
         server.answers = [DONE]
@@ -215,12 +157,19 @@ class TestSlider:
     def test_it_follows_a_finger(self, browser, server, picture, tmp_path):
         browser.resize(360, 740)
         finish(browser, server, picture)
+        left, top, right, bottom = box(browser, "#pair")
+        y, wide = (top + bottom) / 2, right - left
+
+        def follows() -> bool:
+            browser.settle()
+            browser.touch(*((left + part * wide, y) for part in (0.5, 0.4, 0.3, 0.25)))
+            browser.settle()
+            return abs(float(browser.run("document.querySelector('#at').value")) - 25) < 2
+
         browser.call("Emulation.setTouchEmulationEnabled", enabled=True)
         try:
-            left, top, right, bottom = box(browser, "#pair")
-            y, wide = (top + bottom) / 2, right - left
-            browser.touch(*((left + part * wide, y) for part in (0.5, 0.4, 0.3, 0.25)))
-            browser.until("Math.abs(document.querySelector('#at').value - 25) < 2")
+            # A machine that halts in the middle makes a long press of it, which is another gesture.
+            until(follows, within_s=60)
         finally:
             browser.call("Emulation.setTouchEmulationEnabled", enabled=False)
         assert shows(browser, tmp_path / "seen.png")[0] == pytest.approx(0.25, abs=0.02)
@@ -241,7 +190,7 @@ class TestSlider:
         browser.run("document.querySelector('#view').scrollLeft = 0")
         # The picture is moved, and the slider stays in the middle of what is seen of it.
         browser.until("document.querySelector('#pair').getBoundingClientRect().left > 0")
-        left, top, right, bottom = box(browser, "#view")
+        left, _top, right, bottom = box(browser, "#view")
         row = seen(browser, tmp_path / "seen.png")[round(bottom) - 40, round(left) : round(right)]
         red = np.abs(row - RED).sum(axis=1) < 24
         assert red.mean() == pytest.approx(0.5, abs=0.02)
@@ -260,11 +209,11 @@ class TestOptions:
         choose(browser, server, picture)
         browser.click("[name=do][value=enhance]")
         browser.click("[name=format][value=jpeg]")
-        assert text(browser, "#first-hint") == ""
+        assert "So that no face" in text(browser, "#first-hint")
         browser.click("#go")
         browser.until(f"{STATE} === 'done'")
         browser.click("#first")
-        assert "sharper" in text(browser, "#first-hint")
+        assert text(browser, ".warning").startswith("Faces are not looked for")
         browser.click("#go")
         browser.until(f"{STATE} === 'done' && document.querySelector('.alarm')")
         assert text(browser, "#fact-faces") == "Not looked for"

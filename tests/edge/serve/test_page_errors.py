@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
-from PIL import Image as Pillow
 
 from tests.edge.outputs.waiting import until
 from tests.edge.serve.browser import Browser
+from tests.edge.serve.page_acts import DONE, RESULT, STATE, choose, text
 from tests.edge.serve.page_server import Answer, PageServer
-from tests.edge.serve.test_page_browser import DONE, RESULT, STATE, choose, text
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    path = tmp_path / "holiday.png"
-    Pillow.new("RGB", (90, 60), (200, 30, 30)).save(path)
-    return path
 
 
 def refusal(status: int, reason: str = "", **headers: str) -> Answer:
@@ -32,7 +23,10 @@ def told(browser: Browser, words: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (refusal(400, "the picture ends too early"), "take this picture. The picture ends too early."),
+        (
+            refusal(400, "the picture ends too early"),
+            "take this picture. The picture ends too early.",
+        ),
         (refusal(413, "at most 20 MB"), "this large. At most 20 MB."),
         (refusal(415, "not a picture"), "take this picture. Not a picture."),
         (refusal(403, "only here"), "does not answer to this page. Only here."),

@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 
 from tests.edge.outputs.waiting import until
 from tests.edge.serve.browser import Browser
-from tests.edge.serve.test_page_browser import STATE, box, seen, text
+from tests.edge.serve.page_acts import STATE, TIMES, box, seen, text
 
 pytestmark = pytest.mark.models
 TOKEN = "a-token-for-tests-0123"  # noqa: S105 - of no worth
@@ -36,19 +36,7 @@ def serving(place: Path, *options: str) -> Iterator[str]:
     with told.open("w") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
     try:
-        found = until(
-            lambda: re.search(r"http://\S+", told.read_text()) or process.poll() is not None,
-            within_s=PATIENCE_S,
-        )
-        assert isinstance(found, re.Match), told.read_text()
-        url = found[0]
-        with httpx.Client(trust_env=False) as client:
-            until(
-                lambda: client.get(f"{url}/healthz").status_code == 200 or process.poll(),
-                within_s=PATIENCE_S,
-                missing=httpx.TransportError,
-            )
-        assert process.poll() is None, told.read_text()
+        url = until(lambda: _ready(process, told), within_s=PATIENCE_S)
         yield f"{url}/"
     finally:
         process.send_signal(signal.SIGTERM)
@@ -57,6 +45,17 @@ def serving(place: Path, *options: str) -> Iterator[str]:
         finally:
             process.kill()
             process.wait()
+
+
+def _ready(process: subprocess.Popen[bytes], told: Path) -> str | None:
+    """The address, once pictures are taken there."""
+    assert process.poll() is None, told.read_text()
+    found = re.search(r"http://\S+", told.read_text())
+    try:
+        is_ready = found and httpx.get(f"{found[0]}/healthz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return None
+    return found[0] if found and is_ready else None
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +96,9 @@ def test_a_face_is_covered_after_and_not_before(tab, service, sample_path, tmp_p
     work(tab, sample_path("astronaut"))
     done(tab)
     assert text(tab, "#fact-faces") == "1 covered"
-    assert text(tab, "#fact-after").startswith("512 × 512, ")
+    assert text(tab, "#fact-after").startswith(f"512 {TIMES} 512, ")
     # Beyond the line, her face is flat; before it, it is as it was.
-    left, top, right, bottom = box(tab, "#pair")
+    left, top, right, _bottom = box(tab, "#pair")
     wide = right - left
     face = [round(value) for value in (left + 0.36 * wide, top + 0.15 * wide, left + 0.5 * wide)]
     rows = slice(face[1], face[1] + round(0.15 * wide))
@@ -121,8 +120,8 @@ def test_a_picture_is_enlarged_and_its_face_covered_first(tab, sample_path):
     work(tab, sample_path("astronaut"), "[name=do][value=enhance]", "[name=format][value=webp]")
     done(tab)
     assert text(tab, "#fact-faces") == "1 covered"
-    assert text(tab, "#fact-after").startswith("1024 × 1024, ")
-    assert text(tab, "#fact-model") == f"2×, {MODEL}"
+    assert text(tab, "#fact-after").startswith(f"1024 {TIMES} 1024, ")
+    assert text(tab, "#fact-model") == f"2{TIMES}, {MODEL}"
     name = tab.run("document.querySelector('#download').download")
     assert name == "astronaut-redacted-x2.webp"
     assert tab.complaints == []
@@ -136,8 +135,8 @@ def test_orientation_is_that_of_the_original(tab, tmp_path):
     work(tab, path)
     done(tab)
     assert text(tab, "#fact-faces") == "None found"
-    assert text(tab, "#fact-before").startswith("60 × 120, ")
-    assert text(tab, "#fact-after").startswith("60 × 120, ")
+    assert text(tab, "#fact-before").startswith(f"60 {TIMES} 120, ")
+    assert text(tab, "#fact-after").startswith(f"60 {TIMES} 120, ")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from PIL import Image as Pil
 from faceguard.edge import Redactor
 from faceguard.edge.redactor_settings import RedactorSettings
 from faceguard.edge.style import Look
+from faceguard.edge.types import Shape
 from tests.edge.faces import Scripted, detections
 from tests.edge.serve.served import as_file, doubled, noise, pixels_of, saved, serving
 
@@ -58,8 +59,6 @@ def test_a_large_form_is_put_together_from_its_pieces(served):
 def test_style_shape_and_margin_are_those_asked_for(served, look):
     asked = {"style": look.value, "shape": "box", "margin": "0.5"}
     answer = served.post("/v1/redact", as_file(PICTURE), params=asked)
-    from faceguard.edge.types import Shape
-
     wanted = redacted(PICTURE, look=look, shape=Shape.BOX, margin=0.5)
     assert np.array_equal(pixels_of(answer.content), wanted)
 

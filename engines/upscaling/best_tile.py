@@ -1,0 +1,100 @@
+"""The tile with which the least is computed, of those up to a size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from faceguard.engines.upscaling.footprint import GRAIN_PX, work_pixels
+from faceguard.engines.upscaling.tile import Tile
+
+Asked: TypeAlias = tuple[int, int, int]
+"""Width and height of a picture in pixels, and how many pictures of that size there are."""
+
+_USUAL_SIDE_PX = 256
+_USUAL_OVERLAPS = 16
+_LEAST_SIDE_PX = 32
+_LEAST_OVERLAPS = 3
+_CALL_PIXELS = 1024
+_BATCH_PIXELS = 128 * 128
+
+
+def usual_pixels(overlap_px: int) -> int:
+    """Pixels of a tile above which little is gained.
+
+    Of the sides of a square one that is 16 overlaps long, seven eighths are kept.
+
+    Args:
+        overlap_px: What each side of a tile shares with its neighbour.
+    """
+    side = max(_USUAL_SIDE_PX, _USUAL_OVERLAPS * overlap_px)
+    return side * side
+
+
+def least_tile(asked: Asked, overlap_px: int, most: Tile | None = None) -> Tile:
+    """The smallest tile: of each side a third is kept, or it is all of a small picture.
+
+    Args:
+        asked: The pictures.
+        overlap_px: What each side of a tile shares with its neighbour.
+        most: The largest tile that an engine takes; None: any.
+    """
+    width, height, _ = asked
+    side = max(_LEAST_SIDE_PX, _LEAST_OVERLAPS * overlap_px)
+    if most is not None:
+        return Tile(min(side, width, most.width), min(side, height, most.height))
+    return Tile(min(side, width), min(side, height))
+
+
+def best_tile(asked: Asked, pixels: int, overlap_px: int, most: Tile | None = None) -> Tile:
+    """The tile with which the fewest pixels are computed for a picture.
+
+    Tiles are equal (`tiles.cut`), so each further column makes all of them narrower. Where whole
+    pictures are small, several go together, since each inference costs something by itself.
+
+    Args:
+        asked: The pictures.
+        pixels: The most that one inference may take, as `work_pixels` counts them.
+        overlap_px: What each side of a tile shares with its neighbour.
+        most: The largest tile and batch that an engine takes; None: any.
+
+    Returns:
+        The best; the smallest where all others are above `pixels`.
+    """
+    width, height, pictures = asked
+    least = least_tile(asked, overlap_px, most)
+    widest, highest = (most.width, most.height) if most is not None else (width, height)
+    costs: list[tuple[int, int, int]] = []
+    for columns, across in _sides(width, least.width, widest, 2 * overlap_px):
+        room = pixels // _blocks(across) // GRAIN_PX * GRAIN_PX
+        # The highest that fits is the best for this width: fewer rows share less.
+        found = next(_sides(height, least.height, min(highest, room), 2 * overlap_px), None)
+        if found is not None:
+            rows, down = found
+            each = work_pixels(Tile(across, down)) + _CALL_PIXELS
+            costs.append((columns * rows * each, across, down))
+    _, across, down = min(costs, default=(0, least.width, least.height))
+    single = Tile(across, down)
+    if (across, down) != (width, height):
+        return single
+    together = min(pixels, _BATCH_PIXELS) // work_pixels(single)
+    return Tile(across, down, max(1, min(pictures, together, most.batch if most else pictures)))
+
+
+def _sides(length: int, least: int, most: int, shared: int) -> Iterator[tuple[int, int]]:
+    """How a side can be cut: the number of tiles and the length of each, longest first."""
+    if least <= length <= most:
+        yield 1, length
+    core = most - shared
+    if core < 1 or length <= shared:
+        return
+    count = max(2, -(-(length - shared) // core))
+    while (side := -(-(length - shared) // count) + shared) >= max(least, shared + 1):
+        yield count, side
+        if side == shared + 1:
+            return
+        count += 1
+
+
+def _blocks(side: int) -> int:
+    return -(-side // GRAIN_PX) * GRAIN_PX

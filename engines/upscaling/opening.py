@@ -1,0 +1,329 @@
+"""From a super-resolution model's name in the catalogue to an upscaler that runs."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import ValidationError
+
+from faceguard.engines.catalogue import read_catalogue
+from faceguard.engines.errors import MissingPackage, ModelCorrupt, NoRoom, UsageError
+from faceguard.engines.memory import show_bytes
+from faceguard.engines.store import Manifest, find_graph
+from faceguard.engines.upscaling.admission import Admission, Refused
+from faceguard.engines.upscaling.best_tile import least_tile
+from faceguard.engines.upscaling.engine import open_engine
+from faceguard.engines.upscaling.footprint import work_pixels
+from faceguard.engines.upscaling.limits import advice, read_limits
+from faceguard.engines.upscaling.measuring import Subject, footprint_of, key_of
+from faceguard.engines.upscaling.tile import Tile
+from faceguard.engines.upscaling.upscaler import Upscaler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from faceguard.engines.catalogue import Catalogue, Enlarging, Entry
+    from faceguard.engines.runtime import Runtime
+    from faceguard.engines.types import U8
+    from faceguard.engines.upscaling.colour import Samples
+    from faceguard.engines.upscaling.footprint import Footprint
+    from faceguard.engines.upscaling.limits import Limit
+    from faceguard.engines.upscaling.upscaler import OnTile
+
+Answer = TypeVar("Answer")
+
+_WORTHWHILE_OVERLAPS = 6
+_ANY_SIDE_PX = 1 << 14
+# Kernels of 3x3 are stored, and become 6x6 when the graph is loaded.
+_REWRITTEN_COPIES = 4
+
+
+class AdmittedUpscaler(Upscaler):
+    """An upscaler whose tiles fit into what is free, and that begins again should it not do.
+
+    Attributes:
+        admission: Chooses its tiles; `check_result` refuses a picture beforehand.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        enlarging: Enlarging,
+        admission: Admission,
+        *,
+        name: str,
+        least: tuple[int, int] = (1, 1),
+    ) -> None:
+        """Takes a loaded network.
+
+        Args:
+            runtime: See `Upscaler`.
+            enlarging: See `Upscaler`.
+            admission: Chooses the tiles; it is told how to have memory given back.
+            name: See `Upscaler`.
+            least: See `Upscaler`.
+        """
+        super().__init__(runtime, enlarging, admission, name=name, least=least)
+        self.admission = admission
+        self._turns = threading.Lock()
+        admission.release_by(self._let_go)
+
+    def many(self, pictures: Sequence[U8], *, on_tile: OnTile | None = None) -> list[U8]:
+        """See `Upscaler.many`; `on_tile` begins with none done a second time where it must."""
+        result = sum(picture.size for picture in pictures) * self.scale**2
+        work = super().many
+        return self._admitted(result, lambda: work(pictures, on_tile=on_tile))
+
+    def luma(
+        self,
+        plane: Samples,
+        *,
+        bits: int = 8,
+        full_range: bool = True,
+        on_tile: OnTile | None = None,
+    ) -> Samples:
+        """See `Upscaler.luma`; `on_tile` begins with none done a second time where it must."""
+        work = super().luma
+        return self._admitted(
+            plane.nbytes * self.scale**2,
+            lambda: work(plane, bits=bits, full_range=full_range, on_tile=on_tile),
+        )
+
+    def release(self) -> None:
+        """Gives back what is kept for the next call."""
+        with self._turns, self._lock:
+            self.admission.forget()
+            self._let_go()
+
+    def _admitted(self, result_bytes: int, work: Callable[[], Answer]) -> Answer:
+        with self._turns:
+            try:
+                with self.admission.results_of(result_bytes):
+                    return work()
+            except Refused:
+                raise
+            except NoRoom:
+                # What was free when the tile was chosen was taken meanwhile.
+                with self._lock:
+                    self._let_go()
+            with self.admission.smaller(), self.admission.results_of(result_bytes):
+                return work()
+
+    def _let_go(self) -> None:
+        """Gives back working arrays and what the runtime keeps; `_lock` is held."""
+        self._scratch.clear()
+        self._kind = None
+        release = getattr(self._runtime, "release", None)
+        if release is not None:  # engines on a GPU take all of theirs when they are opened
+            release()
+
+
+@dataclass(frozen=True)
+class _Form:
+    """One of the graphs of a model.
+
+    Attributes:
+        name: `plain` or `rewritten`.
+        path: The graph.
+        sha256: Its hash.
+        blocked: See `OnnxRuntime`.
+        copies: So many times its file is in memory at least when it is loaded.
+        tile: It is taken where a tile of this size fits, else the next form is.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    blocked: bool
+    copies: int
+    tile: Tile
+
+
+def open_upscaler(
+    name: str,
+    *,
+    threads: int = 0,
+    memory_limit_bytes: int | None = None,
+    engine: Path | None = None,
+    catalogue: Catalogue | None = None,
+    say: Callable[[str], None] | None = None,
+) -> AdmittedUpscaler:
+    """Opens a super-resolution model by its name in the catalogue; nothing is fetched.
+
+    What it takes of the memory is measured once, in a process of its own, and kept beside the
+    graph. Of a model that has a rewritten graph that one is taken where there is room for it.
+
+    Args:
+        name: The name, such as "espcn-x2".
+        threads: Threads for one inference; 0 leaves the choice to the runtime.
+        memory_limit_bytes: What this process may take of the memory in all, what it has now and
+            the results of later calls included; None: what is free.
+        engine: An engine that was built from this model; None takes the pulled graph, which ONNX
+            Runtime runs on the CPU.
+        catalogue: The catalogue; None reads the usual one.
+        say: Told, in words for people, what takes a while.
+
+    Raises:
+        ModelUnknown: The catalogue has no such name.
+        ModelMissing: The model was not pulled.
+        ModelCorrupt: Its file is damaged.
+        EngineStale: The engine was built for another machine.
+        MissingPackage: The runtime is not installed.
+        UsageError: The name of something that does not enlarge, or an engine of another model.
+        NoRoom: There is not enough memory; the message has the figures.
+    """
+    catalogue = catalogue or read_catalogue()
+    entry, enlarging = _entry(name, catalogue)
+    if engine is not None:
+        opened = open_engine(
+            engine, name, enlarging, threads=threads, limit_bytes=memory_limit_bytes, say=say
+        )
+        runtime, footprint = opened.runtime, opened.footprint
+        most, least = opened.most, opened.least
+    else:
+        _import_runtime(name)
+        forms = _forms(entry, enlarging, catalogue)
+        form, footprint = _choose(name, enlarging, forms, threads, memory_limit_bytes, say)
+        runtime = _load(form, threads)
+        most, least = None, (1, 1)
+    try:
+        admission = Admission(
+            name, enlarging, footprint, memory_limit_bytes=memory_limit_bytes, most=most
+        )
+        return AdmittedUpscaler(runtime, enlarging, admission, name=name, least=least)
+    except BaseException:
+        runtime.close()
+        raise
+
+
+def usual_upscaler(scale: int, catalogue: Catalogue | None = None) -> str:
+    """The model that is taken where none is named: the fastest.
+
+    Args:
+        scale: Each side is to grow by this.
+        catalogue: The catalogue; None reads the usual one.
+
+    Raises:
+        UsageError: No model enlarges so; those that there are are named.
+    """
+    models = _upscalers(catalogue or read_catalogue())
+    found = [entry.name for entry in models if _scale(entry) == scale]
+    if not found:
+        scales = sorted({_scale(entry) for entry in models})
+        raise UsageError(
+            f"no model of the catalogue enlarges {scale} times; take one of "
+            f"{', '.join(map(str, scales))}"
+        )
+    usual = f"espcn-x{scale}"
+    return usual if usual in found else found[0]
+
+
+def _entry(name: str, catalogue: Catalogue) -> tuple[Entry, Enlarging]:
+    entry = catalogue.entry(name)
+    if entry.enlarging is None:
+        names = ", ".join(model.name for model in _upscalers(catalogue))
+        raise UsageError(f"{name} does not enlarge pictures; these do: {names}")
+    return entry, entry.enlarging
+
+
+def _upscalers(catalogue: Catalogue) -> list[Entry]:
+    return [entry for entry in catalogue.entries.values() if entry.is_upscaler]
+
+
+def _scale(entry: Entry) -> int:
+    return entry.enlarging.scale if entry.enlarging is not None else 0
+
+
+def _import_runtime(name: str) -> None:
+    """Before anything is measured: the library itself takes memory, which is not the network's."""
+    try:
+        import onnxruntime  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingPackage(
+            f"{name} needs the Python package {error.name!r}; "
+            "run: pip install 'faceguard-edge[cpu]'"
+        ) from error
+
+
+def _forms(entry: Entry, enlarging: Enlarging, catalogue: Catalogue) -> Iterator[_Form]:
+    """The graphs of a model, the fastest first."""
+    side = _WORTHWHILE_OVERLAPS * enlarging.overlap_px
+    least = least_tile((_ANY_SIDE_PX, _ANY_SIDE_PX, 1), enlarging.overlap_px)
+    kinds = [("rewritten", Tile(side, side))] if entry.is_rewritten else []
+    for form, tile in [*kinds, ("plain", least)]:
+        path = find_graph(entry.name, catalogue=catalogue, rewritten=form == "rewritten")
+        note = path.with_name(f"{entry.name}.json")
+        try:
+            manifest = Manifest.model_validate_json(note.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise ModelCorrupt(
+                f"{note}: not a manifest: `faceguard models pull {entry.name}` mends it"
+            ) from error
+        sha256 = manifest.rewritten_sha256 if form == "rewritten" else manifest.sha256
+        is_small = form == "plain" and entry.is_rewritten
+        yield _Form(
+            form,
+            path,
+            sha256 or "",
+            # Blocks are faster; where another form is faster still, this one is for little memory.
+            blocked=not is_small,
+            copies=_REWRITTEN_COPIES if form == "rewritten" else 1,
+            tile=tile,
+        )
+
+
+def _choose(
+    name: str,
+    enlarging: Enlarging,
+    forms: Iterator[_Form],
+    threads: int,
+    limit_bytes: int | None,
+    say: Callable[[str], None] | None,
+) -> tuple[_Form, Footprint]:
+    """The first form that fits with its tile; the others are not even measured."""
+    refused: NoRoom | None = None
+    for form in forms:
+        limits = read_limits(limit_bytes)
+        tightest = min(
+            (limit for limit in limits if limit.kind == "resident"), key=lambda limit: limit.bytes
+        )
+        key = key_of(form.sha256, form.name, threads)
+        subject = Subject(form.path, name, key, form.blocked, enlarging, form.copies)
+        try:
+            footprint = footprint_of(subject, tightest, threads=threads, say=say)
+            _check(name, form.tile, footprint, limits)
+        except NoRoom as error:
+            refused = error
+            continue
+        return form, footprint
+    raise refused or NoRoom(f"{name}: there is no graph of it")
+
+
+def _check(name: str, tile: Tile, footprint: Footprint, limits: list[Limit]) -> None:
+    """Makes sure that a network can be loaded and then take a tile.
+
+    Raises:
+        NoRoom: It cannot; with figures.
+    """
+    need = footprint.need(work_pixels(tile))
+    for limit in limits:
+        load = footprint.loading(limit.kind)
+        whole = footprint.loaded.of(limit.kind) + need.of(limit.kind)
+        missing = max(load, whole) - limit.bytes
+        if missing > 0:
+            raise NoRoom(
+                f"{name}: loading it takes {show_bytes(load)}, with the smallest tile "
+                f"({tile.width}x{tile.height}) {show_bytes(whole)}, "
+                f"{show_bytes(limit.reserve_bytes)} are to stay free, and "
+                f"{show_bytes(limit.free_bytes)} is free {limit.where}; "
+                f"{advice(limit, missing, 'take a smaller model')}"
+            )
+
+
+def _load(form: _Form, threads: int) -> Runtime:
+    from faceguard.engines.onnx import OnnxRuntime
+
+    return OnnxRuntime(form.path, threads=threads, steady=True, blocked=form.blocked)
