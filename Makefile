@@ -50,6 +50,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.redact --quick
 	$(BIN)/python -m benchmarks.daemon --quick
 	$(BIN)/python -m benchmarks.thermal --quick
+	$(BIN)/python -m benchmarks.upscale --quick
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

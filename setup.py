@@ -55,6 +55,7 @@ setup(
     package_dir=packages(),
     package_data={
         "faceguard.configs": ["*.yaml", "golden.jpg"],
+        "faceguard.edge.serve": ["page.html", "page.css", "page.js"],
         **{f"faceguard.{f}": ["py.typed"] for f in FLOORS},
     },
     install_requires=[

@@ -23,7 +23,7 @@ from faceguard.edge.sources.base import Source, SourceInfo
 from faceguard.edge.style import Style
 from faceguard.edge.tracking import Tracker, TrackingSettings
 from faceguard.edge.types import Cover, Frame, SafeFrame
-from faceguard.edge.verdict import Judge
+from faceguard.edge.verdict import Bare, Judge
 
 T = TypeVar("T")
 _ROOM_BETWEEN = 4
@@ -85,7 +85,7 @@ class Tally:
 def run(
     source: Source,
     sink: Sink,
-    judge: Judge | None,
+    judge: Judge | Bare,
     plan: Plan,
     on_frame: Callable[[SafeFrame], None],
     after: Callable[[SafeFrame], SafeFrame] | None = None,
@@ -95,8 +95,8 @@ def run(
     Args:
         source: Where frames come from.
         sink: Where safe frames go; `finish` is left to the caller.
-        judge: Finds the faces; None only where a user asked aloud that none be covered, so that
-            no detector is asked: `Redactor(uncovered=True)`.
+        judge: Finds the faces; or says that a user asked aloud for none to be covered, so that no
+            detector is asked: `Redactor(uncovered=True)`.
         plan: How to cover them.
         on_frame: Called with each safe frame before it is delivered: reports, previews, progress.
         after: What is done to each safe frame before that; see `After`.
@@ -127,12 +127,12 @@ def run(
 
 
 def made_safe(
-    frames: Iterator[Frame], judge: Judge | None, tracker: Tracker, plan: Plan
+    frames: Iterator[Frame], judge: Judge | Bare, tracker: Tracker, plan: Plan
 ) -> Iterator[SafeFrame]:
-    """As `redacted`; or, for no judge, with nothing covered. There is no other way round it."""
-    if judge is not None:
-        return redacted(frames, judge, tracker, plan)
-    return (redact(frame, Cover(), plan.style) for frame in frames)
+    """As `redacted`; or, where that was asked for, bare. There is no other way round it."""
+    if judge is Bare.ASKED_FOR:
+        return (redact(frame, Cover(), plan.style) for frame in frames)
+    return redacted(frames, judge, tracker, plan)
 
 
 def redacted(

@@ -23,7 +23,7 @@ from faceguard.edge.sources.base import SourceInfo
 from faceguard.edge.style import Style
 from faceguard.edge.tracking import Tracker, TrackingSettings
 from faceguard.edge.types import Frame, Image, SafeFrame
-from faceguard.edge.verdict import FaceFinder, Judge
+from faceguard.edge.verdict import Bare, FaceFinder, Judge
 from faceguard.engines.catalogue import USUAL_SCORES, read_catalogue
 from faceguard.engines.closing import Closing
 from faceguard.engines.detectors import Detector, open_detector
@@ -154,14 +154,14 @@ class Redactor(Closing):
         return Judge(self._detector(moving=False), self.settings.timeout_s)
 
     def still(
-        self, image: Image, judge: Judge | None, cover: RedactorSettings | None = None
+        self, image: Image, judge: Judge | Bare, cover: RedactorSettings | None = None
     ) -> SafeFrame:
         """Covers the faces of one picture.
 
         Args:
             image: The picture; where nothing is covered the answer shares its memory.
-            judge: Who finds them, as `judge` makes one; None only where a user asked aloud that
-                none be covered.
+            judge: Who finds them, as `judge` makes one; or that a user asked aloud for them to
+                stay bare.
             cover: Style, shape and margin; all else of it is not looked at. None takes the
                 redactor's own.
 
@@ -254,10 +254,10 @@ class Redactor(Closing):
         for detector in self._opened.values():
             detector.close()
 
-    def _judge(self, stack: ExitStack, *, moving: bool) -> Judge | None:
-        """Who finds the faces, until the stack is left; None where they are to be left bare."""
+    def _judge(self, stack: ExitStack, *, moving: bool) -> Judge | Bare:
+        """Who finds the faces, until the stack is left; or that they are to stay bare."""
         if self._uncovered:
-            return None
+            return Bare.ASKED_FOR
         judge = Judge(self._detector(moving=moving), self.settings.timeout_s)
         stack.callback(judge.close)
         return judge

@@ -96,9 +96,7 @@ def search_folders() -> list[Path]:
     return list(dict.fromkeys([*folders, store_folder(), SYSTEM_STORE]))
 
 
-def find_graph(
-    name: str, *, catalogue: Catalogue | None = None, rewritten: bool = False
-) -> Path:
+def find_graph(name: str, *, catalogue: Catalogue | None = None, rewritten: bool = False) -> Path:
     """The graph that a runtime loads for a model, its hash checked now.
 
     Args:

@@ -1,8 +1,8 @@
 """What EDSR is to take of the memory at sizes that would take it an hour; `upscale_memory` runs it.
 
-`python upscale_edsr.py THREADS SIDE...` prints, as JSON, a tile and a peak in MiB for each side of a
-square picture. Both come from what chooses tiles: it has measured a few small ones, and errs on the
-safe side.
+`python upscale_edsr.py THREADS SIDE...` prints, as JSON, a tile and a peak in MiB for each side of
+a square picture. Both come from what chooses tiles: it has measured a few small ones, and errs on
+the safe side.
 """
 
 from __future__ import annotations

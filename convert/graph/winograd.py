@@ -40,7 +40,7 @@ _TILE = 4
 _WINDOW = 6
 _PLACES = _WINDOW * _WINDOW
 
-# The three matrices stand in section 4.2 (and, for other tiles, in 4.1).
+# The three matrices stand in section 4.3.
 _INPUT = np.array(
     [
         [4, 0, -5, 0, 1, 0],
@@ -131,7 +131,9 @@ def _is_worth_it(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> 
     if node.op_type != "Conv" or node.domain not in STANDARD:
         return False
     kernel = weights.get(node.input[1])
-    if kernel is None or kernel.data_type != TensorProto.FLOAT or len(kernel.dims) != 4:
+    if any(name and name not in weights for name in node.input[1:]) or kernel is None:
+        return False
+    if kernel.data_type != TensorProto.FLOAT or len(kernel.dims) != 4:
         return False
     return (
         list(kernel.dims[2:]) == [3, 3]
@@ -210,7 +212,9 @@ class _Body:
             matrix = np.kron(_KERNEL, _KERNEL).reshape(_PLACES, 9, 1, 1)
             self._kernels[kernel] = made = self._fresh(f"{kernel}/transformed")
             read = [self._floats(small, kernel), self._floats(matrix, "kernels")]
-            self._once.append(helper.make_node("Conv", read, [made], name=made, kernel_shape=[1, 1]))
+            self._once.append(
+                helper.make_node("Conv", read, [made], name=made, kernel_shape=[1, 1])
+            )
         return self._kernels[kernel]
 
     def _windows(self, source: str, channels: int, label: str) -> tuple[str, str]:

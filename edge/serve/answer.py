@@ -1,4 +1,4 @@
-"""A safe picture as a file's bytes: its pixels, and nothing else of what came."""
+"""A safe picture as a file's bytes, with nothing else of what came, and the headers beside it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from faceguard.edge.serve.asking import FORMATS
+from faceguard.edge.serve.asking import FORMATS, Wish
+from faceguard.edge.serve.job import Done
 from faceguard.edge.serve.refusal import Refusal
+from faceguard.edge.serve.still import Still
 from faceguard.edge.types import PixelFormat, SafeFrame
 from faceguard.engines.types import U8
 
@@ -62,6 +64,35 @@ def encode(frame: SafeFrame, form: str, quality: int, *, is_grey: bool = False) 
     return bytes(data)
 
 
+def headers(wish: Wish, still: Still, done: Done, seconds: float) -> dict[str, str]:
+    """What was done, for whoever gets the picture.
+
+    Args:
+        wish: What was asked for.
+        still: What came.
+        done: What became of it.
+        seconds: Time it took.
+    """
+    cover = done.frame.cover
+    told = {
+        "Faceguard-Redacted": "true" if wish.redact else "false",
+        "Faceguard-Seconds": f"{seconds:.3f}",
+    }
+    if wish.redact:
+        # Nobody knows how many there were in a picture that was covered whole.
+        told["Faceguard-Covered-Whole"] = "false" if cover.whole is None else "true"
+        if cover.whole is None:
+            told["Faceguard-Faces"] = str(len(cover.masks))
+        else:
+            told["Faceguard-Why"] = _plain(cover.whole)
+    if wish.model is not None:
+        told["Faceguard-Scale"] = str(wish.scale)
+        told["Faceguard-Model"] = wish.model
+    if still.notes:
+        told["Faceguard-Notes"] = _plain("; ".join(still.notes))
+    return told
+
+
 def _options(form: str, quality: int) -> list[int]:
     if form == "png":
         return [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL]
@@ -81,3 +112,8 @@ def _on_white(pixels: U8) -> U8:
     alpha = pixels[..., 3:].astype(np.uint16)
     colour = pixels[..., :3] * alpha + 255 * (255 - alpha)
     return np.asarray((colour + 127) // 255, np.uint8)
+
+
+def _plain(text: str) -> str:
+    """Words as a header takes them."""
+    return text.encode("ascii", "replace").decode()

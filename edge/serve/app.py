@@ -13,12 +13,12 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 
-from faceguard.edge.serve.answer import check_side, encode
+from faceguard.edge.serve.answer import check_side, encode, headers
 from faceguard.edge.serve.asking import FORMATS, Asking, Wish
 from faceguard.edge.serve.counts import Counts
 from faceguard.edge.serve.guard import Guard, as_json
 from faceguard.edge.serve.held import Held, Share
-from faceguard.edge.serve.job import Done, Job
+from faceguard.edge.serve.job import Job
 from faceguard.edge.serve.openapi import document
 from faceguard.edge.serve.page import page, policy
 from faceguard.edge.serve.refusal import Busy, Refusal, Stopping
@@ -210,7 +210,7 @@ class Pictures:
         form = wish.format or still.size.format
         encoding = partial(encode, done.frame, form, wish.quality, is_grey=still.is_grey)
         picture = await self._in_thread("encode", encoding, share)
-        told = _headers(wish, still, done, time.monotonic() - begun_s)
+        told = headers(wish, still, done, time.monotonic() - begun_s)
         return _PictureResponse(picture, 200, told, FORMATS[form][0])
 
     def _decoded(self, data: bytearray, wish: Wish, share: Share) -> Still:
@@ -277,30 +277,3 @@ def _query(scope: Scope) -> list[tuple[str, str]]:
         return parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict")
     except ValueError:
         raise Refusal(422, "the address's parameters cannot be read") from None
-
-
-def _headers(wish: Wish, still: Still, done: Done, seconds: float) -> dict[str, str]:
-    """What was done, for whoever gets the picture."""
-    cover = done.frame.cover
-    told = {
-        "Faceguard-Redacted": "true" if wish.redact else "false",
-        "Faceguard-Seconds": f"{seconds:.3f}",
-    }
-    if wish.redact:
-        # Nobody knows how many there were in a picture that was covered whole.
-        told["Faceguard-Covered-Whole"] = "false" if cover.whole is None else "true"
-        if cover.whole is None:
-            told["Faceguard-Faces"] = str(len(cover.masks))
-        else:
-            told["Faceguard-Why"] = _plain(cover.whole)
-    if wish.model is not None:
-        told["Faceguard-Scale"] = str(wish.scale)
-        told["Faceguard-Model"] = wish.model
-    if still.notes:
-        told["Faceguard-Notes"] = _plain("; ".join(still.notes))
-    return told
-
-
-def _plain(text: str) -> str:
-    """Words as a header takes them."""
-    return text.encode("ascii", "replace").decode()

@@ -101,7 +101,12 @@ def _size(path: Path, max_pixels: int) -> Size:
     kind = picture_kind(path)
     if kind is None:
         raise Refusal(400, "the picture: is no JPEG, PNG, WebP, BMP, TIFF or GIF; send one")
-    with reading(path, max_pixels), Pil.open(path, formats=[kind]) as picture:
+    # Not by its path, which older versions of Pillow would follow to a name that leads nowhere.
+    with (
+        reading(path, max_pixels),
+        path.open("rb") as file,
+        Pil.open(file, formats=[kind]) as picture,
+    ):
         channels = 4 if picture.has_transparency_data else 3
         width, height = picture.size
     size = Size(width, height, _FORMAT.get(kind, "png"), channels)

@@ -23,6 +23,7 @@ from faceguard.edge.serve.refusal import Stopping, for_log, refusal_for
 from faceguard.edge.serve.tools import Tools
 from faceguard.edge.serve.waiting import Waiting
 from faceguard.edge.types import Image, SafeFrame
+from faceguard.edge.verdict import Bare
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import FaceguardError
 
@@ -189,7 +190,7 @@ class Worker(Closing):
         begun_s = time.monotonic()
         wish = job.wish
         # Left bare only where that was asked for in so many words; nobody else gets the answer.
-        judge = tools.judge if wish.redact else None
+        judge = tools.judge if wish.redact else Bare.ASKED_FOR
         usual = tools.redactor.settings
         try:
             settings = replace(usual, look=wish.look, shape=wish.shape, margin=wish.margin)
@@ -197,7 +198,7 @@ class Worker(Closing):
         except Exception as error:  # noqa: BLE001 - the next picture may be another matter
             self._fail([job], error, "redacting")
             return None
-        if judge is not None:
+        if wish.redact:
             self._count(safe)
             job.stages_s["redact"] = seconds = time.monotonic() - begun_s
             if wish.model is None:

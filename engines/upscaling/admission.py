@@ -17,7 +17,7 @@ from faceguard.engines.upscaling.tile import Tile
 
 if TYPE_CHECKING:
     from faceguard.engines.catalogue import Enlarging
-    from faceguard.engines.upscaling.best_tile import Asked
+    from faceguard.engines.upscaling.best_tile import Asked, Takes
     from faceguard.engines.upscaling.footprint import Footprint
     from faceguard.engines.upscaling.limits import Limit
 
@@ -47,7 +47,7 @@ class Admission:
         footprint: Footprint,
         *,
         memory_limit_bytes: int | None = None,
-        most: Tile | None = None,
+        takes: Takes | None = None,
         release: Callable[[], None] | None = None,
         limits: Callable[[int | None], list[Limit]] = read_limits,
     ) -> None:
@@ -58,7 +58,7 @@ class Admission:
             enlarging: What the network does.
             footprint: What it takes.
             memory_limit_bytes: What a user allows this process in all.
-            most: The largest tile and batch that an engine takes; None: any.
+            takes: Which tiles an engine takes; None: any.
             release: Gives back what was kept since the last call; see `release_by`.
             limits: Says what is free.
         """
@@ -66,7 +66,7 @@ class Admission:
         self._enlarging = enlarging
         self._footprint = footprint
         self._limit_bytes = memory_limit_bytes
-        self._most = most
+        self._takes = takes
         self._release = release
         self._limits = limits
         self._lock = threading.Lock()
@@ -218,10 +218,10 @@ class Admission:
         return usual if self._cap_pixels is None else min(usual, self._cap_pixels)
 
     def _least(self, asked: Asked) -> Tile:
-        return least_tile(asked, self._enlarging.overlap_px, self._most)
+        return least_tile(asked, self._enlarging.overlap_px, self._takes)
 
     def _best(self, asked: Asked, pixels: int) -> Tile:
-        return best_tile(asked, pixels, self._enlarging.overlap_px, self._most)
+        return best_tile(asked, pixels, self._enlarging.overlap_px, self._takes)
 
 
 def _show(tile: Tile) -> str:

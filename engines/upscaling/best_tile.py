@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from faceguard.engines.upscaling.footprint import GRAIN_PX, work_pixels
@@ -31,22 +32,41 @@ def usual_pixels(overlap_px: int) -> int:
     return side * side
 
 
-def least_tile(asked: Asked, overlap_px: int, most: Tile | None = None) -> Tile:
+@dataclass(frozen=True)
+class Takes:
+    """Which tiles an engine was built for; a graph takes any.
+
+    Attributes:
+        least: The smallest, and the fewest at a time.
+        most: The largest, and the most at a time.
+    """
+
+    least: Tile
+    most: Tile
+
+
+def least_tile(asked: Asked, overlap_px: int, takes: Takes | None = None) -> Tile:
     """The smallest tile: of each side a third is kept, or it is all of a small picture.
 
     Args:
         asked: The pictures.
         overlap_px: What each side of a tile shares with its neighbour.
-        most: The largest tile that an engine takes; None: any.
+        takes: What an engine takes.
     """
     width, height, _ = asked
     side = max(_LEAST_SIDE_PX, _LEAST_OVERLAPS * overlap_px)
-    if most is not None:
-        return Tile(min(side, width, most.width), min(side, height, most.height))
-    return Tile(min(side, width), min(side, height))
+    across, down = min(side, width), min(side, height)
+    if takes is None:
+        return Tile(across, down)
+    low, high = takes.least, takes.most
+    return Tile(
+        max(low.width, min(across, high.width)),
+        max(low.height, min(down, high.height)),
+        low.batch,
+    )
 
 
-def best_tile(asked: Asked, pixels: int, overlap_px: int, most: Tile | None = None) -> Tile:
+def best_tile(asked: Asked, pixels: int, overlap_px: int, takes: Takes | None = None) -> Tile:
     """The tile with which the fewest pixels are computed for a picture.
 
     Tiles are equal (`tiles.cut`), so each further column makes all of them narrower. Where whole
@@ -56,17 +76,21 @@ def best_tile(asked: Asked, pixels: int, overlap_px: int, most: Tile | None = No
         asked: The pictures.
         pixels: The most that one inference may take, as `work_pixels` counts them.
         overlap_px: What each side of a tile shares with its neighbour.
-        most: The largest tile and batch that an engine takes; None: any.
+        takes: What an engine takes.
 
     Returns:
         The best; the smallest where all others are above `pixels`.
     """
     width, height, pictures = asked
-    least = least_tile(asked, overlap_px, most)
-    widest, highest = (most.width, most.height) if most is not None else (width, height)
+    least = least_tile(asked, overlap_px, takes)
+    # A smaller picture is filled up.
+    width, height = max(width, least.width), max(height, least.height)
+    widest, highest, together = width, height, pictures
+    if takes is not None:
+        widest, highest, together = takes.most.width, takes.most.height, takes.most.batch
     costs: list[tuple[int, int, int]] = []
     for columns, across in _sides(width, least.width, widest, 2 * overlap_px):
-        room = pixels // _blocks(across) // GRAIN_PX * GRAIN_PX
+        room = pixels // (_blocks(across) * least.batch) // GRAIN_PX * GRAIN_PX
         # The highest that fits is the best for this width: fewer rows share less.
         found = next(_sides(height, least.height, min(highest, room), 2 * overlap_px), None)
         if found is not None:
@@ -74,11 +98,10 @@ def best_tile(asked: Asked, pixels: int, overlap_px: int, most: Tile | None = No
             each = work_pixels(Tile(across, down)) + _CALL_PIXELS
             costs.append((columns * rows * each, across, down))
     _, across, down = min(costs, default=(0, least.width, least.height))
-    single = Tile(across, down)
     if (across, down) != (width, height):
-        return single
-    together = min(pixels, _BATCH_PIXELS) // work_pixels(single)
-    return Tile(across, down, max(1, min(pictures, together, most.batch if most else pictures)))
+        return Tile(across, down, least.batch)
+    fitting = min(pixels, _BATCH_PIXELS) // work_pixels(Tile(across, down))
+    return Tile(across, down, max(least.batch, min(pictures, together, fitting)))
 
 
 def _sides(length: int, least: int, most: int, shared: int) -> Iterator[tuple[int, int]]:

@@ -15,6 +15,7 @@ from faceguard.engines.machine import read_machine
 from faceguard.engines.manifest import check_whole
 from faceguard.engines.memory import show_bytes
 from faceguard.engines.runtime import open_runtime
+from faceguard.engines.upscaling.best_tile import Takes
 from faceguard.engines.upscaling.limits import advice, read_limits
 from faceguard.engines.upscaling.measuring import Subject, footprint_of, key_of
 from faceguard.engines.upscaling.tile import Tile
@@ -39,14 +40,12 @@ class OpenedEngine:
     Attributes:
         runtime: The engine.
         footprint: What it takes.
-        most: The largest tile and batch.
-        least: Width and height of the smallest tile.
+        takes: Which tiles it takes.
     """
 
     runtime: Runtime
     footprint: Footprint
-    most: Tile
-    least: tuple[int, int]
+    takes: Takes
 
 
 def open_engine(
@@ -76,7 +75,7 @@ def open_engine(
     manifest = check_whole(engine)
     if manifest.catalogue != name:
         raise UsageError(f"{engine}: built from {manifest.catalogue or manifest.name}, not {name}")
-    most, least = _sizes(engine, manifest)
+    takes = _sizes(engine, manifest)
     on_cpu = manifest.backend == "onnx"
     made_for = manifest.built_for
     key = key_of(
@@ -88,8 +87,7 @@ def open_engine(
     )
     limits = read_limits(limit_bytes)
     resident = [limit for limit in limits if limit.kind == "resident"]
-    range_px = (max(least), min(most.width, most.height))
-    subject = Subject(engine, name, key, True, enlarging, range_px=range_px)
+    subject = Subject(engine, name, key, True, enlarging, takes=takes)
     footprint = footprint_of(
         subject, min(resident, key=lambda limit: limit.bytes), threads=threads, say=say
     )
@@ -107,15 +105,15 @@ def open_engine(
                 f"{show_bytes(limit.free_bytes)} is free {limit.where}; "
                 f"{advice(limit, need - limit.bytes, 'build it for smaller tiles')}"
             )
-    return OpenedEngine(_open(engine, threads, on_cpu=on_cpu), footprint, most, least)
+    return OpenedEngine(_open(engine, threads, on_cpu=on_cpu), footprint, takes)
 
 
-def _sizes(engine: Path, manifest: EngineManifest) -> tuple[Tile, tuple[int, int]]:
+def _sizes(engine: Path, manifest: EngineManifest) -> Takes:
     notes = manifest.inputs
     if len(notes) != 1 or len(notes[0].maximum) != 4:
         raise UsageError(f"{engine}: takes no pictures (N, C, H, W)")
-    (_, _, low, narrow), (batch, _, high, wide) = notes[0].minimum, notes[0].maximum
-    return Tile(wide, high, batch), (narrow, low)
+    (fewest, _, low, narrow), (most, _, high, wide) = notes[0].minimum, notes[0].maximum
+    return Takes(Tile(narrow, low, fewest), Tile(wide, high, most))
 
 
 def _is_integrated() -> bool:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from faceguard.engines.catalogue import Enlarging
@@ -21,6 +20,7 @@ from faceguard.engines.runtime import ENGINE_SUFFIXES, open_runtime
 from faceguard.engines.upscaling.device import free_on_device
 from faceguard.engines.upscaling.footprint import work_pixels
 from faceguard.engines.upscaling.limits import Held, forget_peak, held, peaks
+from faceguard.engines.upscaling.pools import start_pools
 from faceguard.engines.upscaling.tile import Tile
 from faceguard.engines.upscaling.upscaler import Upscaler
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG = 1
 _OOM_SCORE = "1000"
 _STACK_BYTES = 8 << 20
-_POOL_SIDE_PX = 512
 
 
 def main(request_json: str) -> None:
@@ -61,7 +60,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         request: `path`, `threads`, `blocked` of the graph, `enlarging` of its catalogue entry,
-            `sides_px` of the tiles, and `budget_bytes` that may be taken.
+            `tiles` to enlarge, and `budget_bytes` that may be taken.
 
     Returns:
         What `Footprint` holds without its key, and `is_whole`: whether memory did for all sizes.
@@ -73,11 +72,12 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     on_gpu = path.suffix in ENGINE_SUFFIXES
     if not on_gpu:
         import onnxruntime  # noqa: F401 - the library is no part of what a network takes
+    start_pools()
     before = _begin()
     if not on_gpu:
-        _bound(request["budget_bytes"], before)
+        threads = request["threads"] or len(os.sched_getaffinity(0))
+        _bound(request["budget_bytes"], threads, before)
     device_before = free_on_device() if on_gpu else 0
-    _start_pools()
     runtime = _open(path, request)
     peak, address_peak = peaks()
     now = held()
@@ -89,8 +89,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     tiles = _tiles(runtime, request)
     if not tiles:
         raise NoRoom(f"{path.name}: memory ran out while it was measured")
-    sides = _sides(runtime, request)
-    return {**answer, "tiles": tiles, "is_whole": len(tiles) == len(sides)}
+    return {**answer, "tiles": tiles, "is_whole": len(tiles) == len(request["tiles"])}
 
 
 def _open(path: Path, request: dict[str, Any]) -> Runtime:
@@ -112,11 +111,11 @@ def _tiles(runtime: Runtime, request: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     before = held()
     upscaler = Upscaler(runtime, enlarging, choose, name=Path(request["path"]).name)
-    for side in _sides(runtime, request):
-        tile = Tile(side, side)
+    for sides in request["tiles"]:
+        tile = Tile(**sides)
         try:
             resettable = _forget()
-            upscaler.bgr(np.zeros((side, side, 3), np.uint8))
+            upscaler.many([np.zeros((tile.height, tile.width, 3), np.uint8)] * tile.batch)
         except (NoRoom, MemoryError):
             break
         now = held()
@@ -126,13 +125,6 @@ def _tiles(runtime: Runtime, request: dict[str, Any]) -> list[dict[str, Any]]:
         need = _need(peak - before.resident, now.address - before.address + passing)
         found.append({"pixels": work_pixels(tile), "need": need})
     return found
-
-
-def _sides(runtime: Runtime, request: dict[str, Any]) -> list[int]:
-    """Sides of the tiles; an engine of one size has but one."""
-    *_, height, width = runtime.inputs[0].shape
-    fixed = [side for side in (height, width) if side is not None]
-    return [max(fixed)] if fixed else request["sides_px"]
 
 
 def _begin() -> Held:
@@ -148,19 +140,13 @@ def _forget() -> bool:
     return True
 
 
-def _bound(budget_bytes: int, now: Held) -> None:
+def _bound(budget_bytes: int, threads: int, now: Held) -> None:
     """Has the system refuse what would be more than there is to take."""
-    # Reserved and hardly used: those of OpenCV's threads and of the runtime's.
-    stacks = _STACK_BYTES * 2 * (len(os.sched_getaffinity(0)) - 1)
+    stacks = _STACK_BYTES * (threads - 1)  # reserved and hardly used
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     most = now.data + budget_bytes + stacks
     if soft == resource.RLIM_INFINITY or most < soft:
         resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
-
-
-def _start_pools() -> None:
-    """OpenCV starts its threads with the first picture that is worth it, not with a small tile."""
-    cv2.cvtColor(np.zeros((_POOL_SIDE_PX, _POOL_SIDE_PX, 3), np.float32), cv2.COLOR_BGR2YCrCb)
 
 
 def _need(resident: int, address: int) -> dict[str, int]:

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import machine
@@ -22,11 +22,14 @@ from faceguard.engines import errors
 from faceguard.engines.child import Answer, ChildFailed, run_limited
 from faceguard.engines.errors import InferenceError, InferenceTimeout, NoRoom
 from faceguard.engines.memory import show_bytes
-from faceguard.engines.upscaling.footprint import Footprint, Key, Measure, Need
+from faceguard.engines.upscaling.footprint import Footprint, Key, Measure, Need, work_pixels
+from faceguard.engines.upscaling.limits import advice
 from faceguard.engines.upscaling.notes import find_note, keep_note, note_lock
+from faceguard.engines.upscaling.tile import Tile
 
 if TYPE_CHECKING:
     from faceguard.engines.catalogue import Enlarging
+    from faceguard.engines.upscaling.best_tile import Takes
     from faceguard.engines.upscaling.limits import Limit
 
 _LIMIT_S = 300.0
@@ -39,6 +42,7 @@ _PACKAGES = ("onnxruntime", "opencv-python-headless", "opencv-python", "numpy")
 _CHANGES = 1
 """Raised by one with each change of what is measured or how; measurements are then made anew."""
 
+_STEP_BYTES = 64 << 20
 _HEAVY_BYTES = 8 << 20
 _SIDES_PX = (64, 128, 256)
 _HEAVY_SIDES_PX = (32, 64, 96)  # seconds in all, where a large one takes minutes
@@ -55,7 +59,7 @@ class Subject:
         blocked: See `OnnxRuntime`.
         enlarging: What the network does.
         copies: So many times its file is in memory at least when it is loaded.
-        range_px: Shortest and longest side of a square tile that an engine takes; None: any.
+        takes: Which tiles an engine takes; None: any.
     """
 
     path: Path
@@ -64,7 +68,7 @@ class Subject:
     blocked: bool
     enlarging: Enlarging
     copies: int = 1
-    range_px: tuple[int, int] | None = None
+    takes: Takes | None = None
 
 
 def key_of(
@@ -117,8 +121,8 @@ def footprint_of(
     if weights > limit.bytes:
         # Not even its weights would fit: spares the attempt.
         raise NoRoom(
-            f"{subject.name}: loading it takes more than {show_bytes(weights)}, and "
-            f"{show_bytes(limit.free_bytes)} is free {limit.where}"
+            f"{subject.name}: loading it takes more than {show_bytes(weights)}, "
+            f"{_free(limit, weights - limit.bytes)}"
         )
     with note_lock(subject.path, subject.key):
         found = find_note(subject.path, subject.key)
@@ -133,22 +137,19 @@ def footprint_of(
 
 
 def _measure(subject: Subject, limit: Limit, threads: int) -> tuple[Footprint, bool]:
-    heavy = subject.path.stat().st_size > _HEAVY_BYTES
-    sides: tuple[int, ...] = _HEAVY_SIDES_PX if heavy else _SIDES_PX
-    if subject.range_px is not None:
-        low, high = subject.range_px
-        sides = tuple(side for side in sides if low <= side <= high) or (high,)
     request = {
         "path": str(subject.path),
         "threads": threads,
         "blocked": subject.blocked,
         "enlarging": subject.enlarging.model_dump(),
-        "sides_px": sides,
+        "tiles": [asdict(tile) for tile in _tiles(subject)],
         "budget_bytes": limit.bytes,
     }
     told = _told(_run(subject, [json.dumps(request), *sys.path]), subject, limit)
     if "error" in told:
         kind = getattr(errors, told["error"], InferenceError)
+        if kind is NoRoom:
+            raise _too_little(subject, limit)
         raise kind(told["message"])
     try:
         footprint = Footprint(
@@ -163,6 +164,24 @@ def _measure(subject: Subject, limit: Limit, threads: int) -> tuple[Footprint, b
             f"{subject.name}: measuring its memory gave no sense: {_line(str(error))}"
         ) from error
     return footprint, bool(told["is_whole"])
+
+
+def _tiles(subject: Subject) -> list[Tile]:
+    """Those that are measured, smallest first."""
+    heavy = subject.path.stat().st_size > _HEAVY_BYTES
+    tiles = [Tile(side, side) for side in (_HEAVY_SIDES_PX if heavy else _SIDES_PX)]
+    if subject.takes is None:
+        return tiles
+    low, high = subject.takes.least, subject.takes.most
+    taken = {
+        Tile(
+            min(max(tile.width, low.width), high.width),
+            min(max(tile.height, low.height), high.height),
+            low.batch,
+        )
+        for tile in tiles
+    }
+    return sorted(taken, key=work_pixels)
 
 
 def _run(subject: Subject, words: list[str]) -> Answer:
@@ -190,13 +209,27 @@ def _told(answer: Answer, subject: Subject, limit: Limit) -> dict[str, Any]:
         if isinstance(told, dict):
             return told
     if answer.crash == "SIGKILL" or "MemoryError" in answer.err or "bad_alloc" in answer.err:
-        raise NoRoom(
-            f"{subject.name}: {show_bytes(limit.free_bytes)} is free {limit.where}, too little to "
-            "measure what it takes"
-        )
+        raise _too_little(subject, limit)
     how = answer.crash or f"exit code {answer.code}"
     last = _line((answer.err.strip().splitlines() or ["it said nothing"])[-1])
     raise InferenceError(f"{subject.name}: measuring its memory ended with {how}: {last}")
+
+
+def _too_little(subject: Subject, limit: Limit) -> NoRoom:
+    # It may be far more; how much nobody knows yet.
+    weights = subject.path.stat().st_size * subject.copies
+    return NoRoom(
+        f"{subject.name}: measuring what it takes needs more than {show_bytes(limit.bytes)}, "
+        f"{_free(limit, max(weights, limit.bytes) - limit.bytes + _STEP_BYTES)}"
+    )
+
+
+def _free(limit: Limit, missing_bytes: int) -> str:
+    return (
+        f"{show_bytes(limit.reserve_bytes)} are to stay free, and "
+        f"{show_bytes(limit.free_bytes)} is free {limit.where}; "
+        f"{advice(limit, missing_bytes, 'take a smaller model')}"
+    )
 
 
 def _python() -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -12,113 +11,29 @@ from faceguard.engines.catalogue import read_catalogue
 from faceguard.engines.errors import MissingPackage, ModelCorrupt, NoRoom, UsageError
 from faceguard.engines.memory import show_bytes
 from faceguard.engines.store import Manifest, find_graph
-from faceguard.engines.upscaling.admission import Admission, Refused
+from faceguard.engines.upscaling.admission import Admission
+from faceguard.engines.upscaling.admitted import AdmittedUpscaler
 from faceguard.engines.upscaling.best_tile import least_tile
 from faceguard.engines.upscaling.engine import open_engine
 from faceguard.engines.upscaling.footprint import work_pixels
 from faceguard.engines.upscaling.limits import advice, read_limits
 from faceguard.engines.upscaling.measuring import Subject, footprint_of, key_of
+from faceguard.engines.upscaling.pools import start_pools
 from faceguard.engines.upscaling.tile import Tile
-from faceguard.engines.upscaling.upscaler import Upscaler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from faceguard.engines.catalogue import Catalogue, Enlarging, Entry
     from faceguard.engines.runtime import Runtime
-    from faceguard.engines.types import U8
-    from faceguard.engines.upscaling.colour import Samples
     from faceguard.engines.upscaling.footprint import Footprint
     from faceguard.engines.upscaling.limits import Limit
-    from faceguard.engines.upscaling.upscaler import OnTile
-
-Answer = TypeVar("Answer")
 
 _WORTHWHILE_OVERLAPS = 6
 _ANY_SIDE_PX = 1 << 14
 # Kernels of 3x3 are stored, and become 6x6 when the graph is loaded.
 _REWRITTEN_COPIES = 4
-
-
-class AdmittedUpscaler(Upscaler):
-    """An upscaler whose tiles fit into what is free, and that begins again should it not do.
-
-    Attributes:
-        admission: Chooses its tiles; `check_result` refuses a picture beforehand.
-    """
-
-    def __init__(
-        self,
-        runtime: Runtime,
-        enlarging: Enlarging,
-        admission: Admission,
-        *,
-        name: str,
-        least: tuple[int, int] = (1, 1),
-    ) -> None:
-        """Takes a loaded network.
-
-        Args:
-            runtime: See `Upscaler`.
-            enlarging: See `Upscaler`.
-            admission: Chooses the tiles; it is told how to have memory given back.
-            name: See `Upscaler`.
-            least: See `Upscaler`.
-        """
-        super().__init__(runtime, enlarging, admission, name=name, least=least)
-        self.admission = admission
-        self._turns = threading.Lock()
-        admission.release_by(self._let_go)
-
-    def many(self, pictures: Sequence[U8], *, on_tile: OnTile | None = None) -> list[U8]:
-        """See `Upscaler.many`; `on_tile` begins with none done a second time where it must."""
-        result = sum(picture.size for picture in pictures) * self.scale**2
-        work = super().many
-        return self._admitted(result, lambda: work(pictures, on_tile=on_tile))
-
-    def luma(
-        self,
-        plane: Samples,
-        *,
-        bits: int = 8,
-        full_range: bool = True,
-        on_tile: OnTile | None = None,
-    ) -> Samples:
-        """See `Upscaler.luma`; `on_tile` begins with none done a second time where it must."""
-        work = super().luma
-        return self._admitted(
-            plane.nbytes * self.scale**2,
-            lambda: work(plane, bits=bits, full_range=full_range, on_tile=on_tile),
-        )
-
-    def release(self) -> None:
-        """Gives back what is kept for the next call."""
-        with self._turns, self._lock:
-            self.admission.forget()
-            self._let_go()
-
-    def _admitted(self, result_bytes: int, work: Callable[[], Answer]) -> Answer:
-        with self._turns:
-            try:
-                with self.admission.results_of(result_bytes):
-                    return work()
-            except Refused:
-                raise
-            except NoRoom:
-                # What was free when the tile was chosen was taken meanwhile.
-                with self._lock:
-                    self._let_go()
-            with self.admission.smaller(), self.admission.results_of(result_bytes):
-                return work()
-
-    def _let_go(self) -> None:
-        """Gives back working arrays and what the runtime keeps; `_lock` is held."""
-        self._scratch.clear()
-        self._kind = None
-        release = getattr(self._runtime, "release", None)
-        if release is not None:  # engines on a GPU take all of theirs when they are opened
-            release()
 
 
 @dataclass(frozen=True)
@@ -177,22 +92,23 @@ def open_upscaler(
     """
     catalogue = catalogue or read_catalogue()
     entry, enlarging = _entry(name, catalogue)
+    start_pools()
     if engine is not None:
         opened = open_engine(
             engine, name, enlarging, threads=threads, limit_bytes=memory_limit_bytes, say=say
         )
-        runtime, footprint = opened.runtime, opened.footprint
-        most, least = opened.most, opened.least
+        runtime, footprint, takes = opened.runtime, opened.footprint, opened.takes
     else:
         _import_runtime(name)
         forms = _forms(entry, enlarging, catalogue)
         form, footprint = _choose(name, enlarging, forms, threads, memory_limit_bytes, say)
         runtime = _load(form, threads)
-        most, least = None, (1, 1)
+        takes = None
     try:
         admission = Admission(
-            name, enlarging, footprint, memory_limit_bytes=memory_limit_bytes, most=most
+            name, enlarging, footprint, memory_limit_bytes=memory_limit_bytes, takes=takes
         )
+        least = (takes.least.width, takes.least.height) if takes is not None else (1, 1)
         return AdmittedUpscaler(runtime, enlarging, admission, name=name, least=least)
     except BaseException:
         runtime.close()

@@ -11,7 +11,7 @@ from faceguard.engines.errors import ModelUnknown, UsageError
 
 SHA = "ab" * 32
 ENLARGING = "enlarging: {scale: 2, colours: luma, overlap_px: 4}"
-GOOD = """\
+GOOD = f"""\
 default: one
 entries:
   one:
@@ -22,12 +22,12 @@ entries:
     licence: MIT
     file: one_source.onnx
     bytes: 10
-    sha256: {sha}
+    sha256: {SHA}
     input: {{long_side_px: 640}}
     score: {{start: 0.6, keep: 0.3}}
     from:
       - {{wheel: "one==1.0", path: one/one.onnx}}
-""".format(sha=SHA)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +107,11 @@ def test_environment_names_another_catalogue(
         ("one==1.0", "one>=1.0", r":15: entries\.one\.from\.0\.wheel: "),
         ("kind: model", "kind: [model", r":\d+: not YAML: "),
         ("face-detection", "super-resolution", r":3: entries\.one: a super-resolution model, and"),
-        (SHA, f"{SHA}\n    {ENLARGING}", r":3: entries\.one: a super-resolution model, and no other"),
+        (
+            SHA,
+            f"{SHA}\n    {ENLARGING}",
+            r":3: entries\.one: a super-resolution model, and no other",
+        ),
         (GOOD, "just words", r":1: catalogue: "),
         (GOOD, "", r":1: catalogue: "),
     ],

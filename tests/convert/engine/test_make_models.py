@@ -1,4 +1,4 @@
-"""Every model of the catalogue becomes a proven engine, on a machine without a GPU."""
+"""Every detector of the catalogue becomes a proven engine, on a machine without a GPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faceguard.engines.manifest import BuiltFor, read_manifest
 from faceguard.engines.onnx import OnnxRuntime
 from tests.convert.engine.asking import RTX, ask, machine, make, model, names, needs_rtx
 
-MODELS = [entry.name for entry in read_catalogue().entries.values() if entry.kind == "model"]
+DETECTORS = [entry.name for entry in read_catalogue().detectors()]
 
 
 def sha256(path: Path) -> str:
@@ -23,7 +23,7 @@ def sha256(path: Path) -> str:
 
 @needs_rtx
 @pytest.mark.models
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_a_model_becomes_an_engine_in_half_precision(store: Path, name: str) -> None:
     request = ask(model(name), precision="fp16", **RTX)
     made = make(request)

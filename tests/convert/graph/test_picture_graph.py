@@ -18,7 +18,9 @@ LARGE = [1, 3, "2*height", "2*width"]
 def enlarging(taken: list[int | str], given: list[int | str] = LARGE) -> onnx.ModelProto:
     """A network that doubles a picture; one of channels last begins with a Transpose."""
     rng = np.random.default_rng(5)
-    first, weights = conv("first", "turned" if taken[-1] == 3 else "picture", "a", rng, (12, 3, 3, 3))
+    first, weights = conv(
+        "first", "turned" if taken[-1] == 3 else "picture", "a", rng, (12, 3, 3, 3)
+    )
     nodes = [
         first,
         node("DepthToSpace", ["a"], ["b"], blocksize=2),

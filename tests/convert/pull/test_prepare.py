@@ -95,7 +95,9 @@ def test_unknown_suffix(tmp_path: Path) -> None:
         prepare(write(tmp_path, b"", "model.h5"), name="keras")
 
 
-@pytest.mark.parametrize(("suffix", "package"), [(".onnx", "onnx"), (".tflite", "tflite"), (".pb", "onnx")])
+@pytest.mark.parametrize(
+    ("suffix", "package"), [(".onnx", "onnx"), (".tflite", "tflite"), (".pb", "onnx")]
+)
 def test_missing_package_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, package: str
 ) -> None:

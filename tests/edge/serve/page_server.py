@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -50,9 +52,20 @@ class PageServer(Closing):
     def __init__(self, most_bytes: int | None = None) -> None:
         self.asked: list[Asked] = []
         self.answers: list[Answer] = []
+        self._connections: set[socket.socket] = set()
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = 60
+
+            def setup(self) -> None:
+                super().setup()
+                owner._connections.add(self.connection)
+
+            def finish(self) -> None:
+                owner._connections.discard(self.connection)
+                super().finish()
+
             def do_GET(self) -> None:
                 whole = page(models=MODELS, most_bytes=most_bytes).encode()
                 self._give(200, whole, {"Content-Security-Policy": policy()}, "text/html")
@@ -94,4 +107,8 @@ class PageServer(Closing):
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
+        # Browsers open connections that they may need, and keep them.
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()

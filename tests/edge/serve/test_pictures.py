@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image as Pil
+from prometheus_client.parser import text_string_to_metric_families
 
 from faceguard.edge import Redactor
+from faceguard.edge.heat.reading import Sensed, Survey, Zone
 from faceguard.edge.redactor_settings import RedactorSettings
+from faceguard.edge.serve.counts import Counts
+from faceguard.edge.serve.page import page, policy
 from faceguard.edge.style import Look
 from faceguard.edge.types import Shape
 from tests.edge.faces import Scripted, detections
@@ -142,9 +146,43 @@ def test_what_is_lost_is_told(served):
     assert answer.headers["faceguard-notes"] == "reduced from 16 to 8 bits"
 
 
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 10000), (10000, 1)])
-def test_the_thinnest_pictures_are_pictures(served, width, height):
+def test_the_thinnest_pictures_are_pictures():
     with serving() as bare:
-        answer = bare.post("/v1/enhance", as_file(noise(width, height)))
-    assert pixels_of(answer.content).shape == (2 * height, 2 * width, 3)
-    assert np.array_equal(pixels_of(answer.content), doubled(noise(width, height)))
+        for width, height in ((1, 1), (1, 10000), (10000, 1)):
+            answer = bare.post("/v1/enhance", as_file(noise(width, height)))
+            assert np.array_equal(pixels_of(answer.content), doubled(noise(width, height)))
+
+
+def test_the_page_comes_with_its_policy_and_knows_the_networks(served):
+    answer = served.client.get("/")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == policy()
+    assert answer.text == page(models={"doubling-x2": 2}, most_bytes=32 << 20)
+    assert served.client.head("/").content == b""
+
+
+def test_the_figures_tell_of_pictures_and_of_the_machine(served):
+    answer = served.client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert found["faceguard_serve_queue",] == 0
+    assert found["faceguard_serve_held_bytes",] == 0
+    assert found["faceguard_serve_faces_total",] > 0
+    assert found["faceguard_serve_requests_total", "/v1/redact", "200"] > 0
+    for stage in ("upload", "decode", "wait", "redact", "enhance", "encode"):
+        assert found["faceguard_serve_stage_seconds_count", stage] > 0
+    assert found["faceguard_serve_batch_pictures_count",] > 0
+    assert found["faceguard_memory_free_bytes",] > 1 << 20
+    assert found["faceguard_process_resident_memory_bytes",] > 1 << 20
+
+
+def test_temperatures_are_shown_where_sensors_are_and_missing_is_not_zero():
+    zones = {"cpu-thermal": Zone(Sensed(48.5)), "cv0-thermal": Zone(Sensed(None, "busy"))}
+    counts = Counts(queue=lambda: 0, held_bytes=lambda: 0, survey=lambda: Survey(zones))
+    text = counts.text().decode()
+    assert 'faceguard_temperature_celsius{zone="cpu-thermal"} 48.5' in text
+    assert "cv0" not in text

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from faceguard.engines.catalogue import Enlarging
 from faceguard.engines.errors import NoRoom
 from faceguard.engines.upscaling.admission import Admission
-from faceguard.engines.upscaling.best_tile import best_tile, least_tile, usual_pixels
+from faceguard.engines.upscaling.best_tile import Takes, best_tile, least_tile, usual_pixels
 from faceguard.engines.upscaling.footprint import Footprint, Key, Measure, Need, work_pixels
 from faceguard.engines.upscaling.limits import Limit
 from faceguard.engines.upscaling.tile import Tile
@@ -246,13 +246,19 @@ def test_half_as_large_where_memory_ran_out_until_it_is_the_smallest():
         pass
 
 
-def test_an_engines_largest_tile_and_batch_are_kept_to():
-    choose = admission(Machine(PLENTY), most=Tile(128, 96, 2))
+def test_the_tiles_that_an_engine_takes_are_kept_to():
+    choose = admission(Machine(PLENTY), takes=Takes(Tile(16, 24), Tile(128, 96, 2)))
     for tile in (choose(1000, 1000), choose(128, 96, 8), choose(20, 20, 8)):
         assert tile.width <= 128
         assert tile.height <= 96
         assert tile.batch <= 2
-    assert choose(20, 20, 8) == Tile(20, 20, 2)
+    assert choose(20, 30, 8) == Tile(20, 30, 2)
+    # A picture below the smallest is filled up.
+    assert choose(20, 20) == Tile(20, 24)
+    # One shape only: whatever is asked.
+    fixed = admission(Machine(PLENTY), takes=Takes(Tile(64, 48, 4), Tile(64, 48, 4)))
+    for size in ((1000, 1000), (64, 48), (10, 500), (1, 1)):
+        assert fixed(*size) == Tile(64, 48, 4)
 
 
 def test_it_looks_at_this_machine():

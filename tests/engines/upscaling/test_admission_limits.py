@@ -218,6 +218,37 @@ def killed(group: Path, *, second: bool) -> int:
     return sum(int(line.split()[1]) for line in lines if line.split()[0] == "oom_kill")
 
 
+FIRST = """
+import json, sys
+import numpy as np
+from faceguard.engines.catalogue import Catalogue
+from faceguard.engines.upscaling.footprint import work_pixels
+from faceguard.engines.upscaling.limits import held
+from faceguard.engines.upscaling.opening import open_upscaler
+catalogue = Catalogue.model_validate_json(sys.argv[1])
+picture = np.zeros((256, 256, 3), np.uint8)
+with open_upscaler("made-x2", threads=2, catalogue=catalogue) as upscaler:
+    tile, _ = upscaler.planned(256, 256)
+    before = held()
+    large = upscaler.bgr(picture)
+    now = held()
+    said = upscaler.admission._footprint.need(work_pixels(tile))
+    print(json.dumps({
+        "address": now.address - before.address - large.nbytes, "said": said.address,
+        "resident": now.resident - before.resident - large.nbytes, "lies": said.resident,
+    }))
+"""
+
+
+def test_the_first_tile_of_a_process_takes_no_more_than_was_said(store):
+    # Libraries start threads at the first larger work; these are started, and counted, before.
+    catalogue, environment = store
+    code, (told,), err = run_program(FIRST, catalogue, **environment)
+    assert code == 0, err
+    assert 0 < told["address"] <= told["said"]
+    assert 0 < told["resident"] <= told["lies"]
+
+
 RAN_OUT = """
 import json, os, resource, sys
 import cv2, onnxruntime

@@ -17,6 +17,7 @@ from faceguard.engines.upscaling.tile import Tile
 from tests.engines.upscaling.memory_tools import MIB, run_program, subject, write_network
 
 OTHER_TILES = [(48, 48, 1), (1, 3000, 1), (64, 64, 3), (100, 250, 1), (320, 320, 1), (400, 512, 1)]
+GROWING_TILES = [(side, side, 1) for side in range(140, 321, 20)]
 
 PEAKS = """
 import json, sys
@@ -68,6 +69,16 @@ def test_an_upper_bound_of_what_other_tiles_take(graph):
         assert peak["resident"] <= said, (width, height, batch)
         # Nor is so much asked for that it would not do: twice, and what pools take once.
         assert said <= 2 * peak["resident"] + 12 * MIB, (width, height, batch)
+
+
+def test_what_ran_before_does_not_count(graph):
+    # Each is a little larger than the last, so that pieces kept of that one would not do for it.
+    made = measure(subject(graph), [])
+    code, (_, *peaks), err = run_program(PEAKS, str(graph), json.dumps(GROWING_TILES))
+    assert code == 0, err
+    for (width, height, batch), peak in zip(GROWING_TILES, peaks, strict=True):
+        said = made.need(work_pixels(Tile(width, height, batch))).resident
+        assert peak["resident"] <= said, (width, height, batch)
 
 
 def test_measured_once_and_kept_beside_the_graph(graph):
@@ -145,13 +156,17 @@ def test_a_damaged_graph_is_told_as_it_is(graph):
 
 
 def test_too_little_even_to_measure(graph):
-    limit = replace(read_limits()[0], free_bytes=1 * MIB, reserve_bytes=0)
-    with pytest.raises(NoRoom, match=r"memory ran out|too little to measure"):
+    limit = Limit(1 * MIB, 0, "of this test", "resident", shared=False)
+    with pytest.raises(
+        NoRoom, match=r"measuring what it takes needs more than 1.0 MB, .* raise it by"
+    ):
         measure(subject(graph), [], limit)
     # Weights that are larger than what is free spare the attempt.
     limit = replace(limit, free_bytes=1000)
     said: list[str] = []
-    with pytest.raises(NoRoom, match=r"loading it takes more than 8\d KB, and 1000 B is free"):
+    with pytest.raises(
+        NoRoom, match=r"loading it takes more than 8\d KB, .* 1000 B is free of this test; raise it"
+    ):
         measure(subject(graph), said, limit)
     assert not said
     assert not note_of(graph).exists()
