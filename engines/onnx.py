@@ -224,8 +224,8 @@ def _trim() -> None:
 def _register_arena() -> None:
     """Has the next session take its memory from a new arena, which takes what it is asked for.
 
-    The usual one takes the next power of two. Before 1.20 or so there can be but one arena, so
-    sessions share the first.
+    The usual one takes the next power of two. In 1.19 there can be but one, so that sessions share
+    the first; in 1.23 a new one takes its place.
     """
     where = ort.OrtMemoryInfo(
         "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT

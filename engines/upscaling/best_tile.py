@@ -13,7 +13,7 @@ Asked: TypeAlias = tuple[int, int, int]
 """Width and height of a picture in pixels, and how many pictures of that size there are."""
 
 _USUAL_SIDE_PX = 256
-_USUAL_OVERLAPS = 16
+_USUAL_OVERLAPS = 12
 _LEAST_SIDE_PX = 32
 _LEAST_OVERLAPS = 3
 _CALL_PIXELS = 1024
@@ -23,7 +23,7 @@ _BATCH_PIXELS = 128 * 128
 def usual_pixels(overlap_px: int) -> int:
     """Pixels of a tile above which little is gained.
 
-    Of the sides of a square one that is 16 overlaps long, seven eighths are kept.
+    Of the sides of a square one that is 12 overlaps long, five sixths are kept.
 
     Args:
         overlap_px: What each side of a tile shares with its neighbour.
