@@ -1,5 +1,8 @@
 """The one door out: `redact` turns a frame into a safe frame, and nothing else can.
 
+`changed` and `changed_together` put another picture into a frame that is safe already, made from
+its redacted one.
+
 Works on the planes that the frame came in. A frame with nothing to cover keeps the source's memory;
 one with masks is copied once, into memory that the encoder can take as it is.
 """
@@ -17,7 +20,7 @@ from faceguard.edge.style import Look, Style
 from faceguard.edge.types import PixelFormat, SafeFrame, Seal, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from faceguard.edge.types import Cover, Frame, Image, Mask, Plane, PlaneSpec
     from faceguard.engines.types import Region
@@ -58,6 +61,31 @@ def changed(safe: SafeFrame, change: Callable[[Image], Image]) -> SafeFrame:
         The same frame with that picture. Its cover still speaks of the source's pixels.
     """
     return SafeFrame(_SEAL, change(safe.image), safe, safe.cover)
+
+
+def changed_together(
+    safes: Sequence[SafeFrame], change: Callable[[list[Image]], list[Image]]
+) -> list[SafeFrame]:
+    """Safe frames whose pictures went through something else together.
+
+    Args:
+        safes: The frames.
+        change: Makes the new pictures from the redacted ones, which are all that it is given, one
+            for each and in their order; must not write into them.
+
+    Returns:
+        The same frames with those pictures, as `changed` gives them.
+
+    Raises:
+        ValueError: More or fewer pictures came out than went in, so nobody knows whose they are.
+    """
+    images = change([safe.image for safe in safes])
+    if len(images) != len(safes):
+        raise ValueError(f"{len(safes)} pictures went in and {len(images)} came out")
+    return [
+        SafeFrame(_SEAL, image, safe, safe.cover)
+        for safe, image in zip(safes, images, strict=True)
+    ]
 
 
 def outline(mask: Mask) -> Region:

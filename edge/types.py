@@ -255,7 +255,8 @@ class Seal:
 class SafeFrame:
     """A frame that has been redacted: the only kind a sink takes.
 
-    Only `faceguard.edge.redact.redact` makes one.
+    Only `faceguard.edge.redact` makes one: `redact` of a frame, `changed` and `changed_together` of
+    one that is safe already.
     """
 
     __slots__ = (
@@ -287,7 +288,7 @@ class SafeFrame:
             TypeError: Whoever calls does not hold the seal.
         """
         if not isinstance(seal, Seal):
-            raise TypeError("only faceguard.edge.redact.redact() makes a SafeFrame")
+            raise TypeError("only faceguard.edge.redact makes a SafeFrame")
         self.image = image
         self.index = source.index
         self.pts = source.pts

@@ -7,6 +7,28 @@ from pathlib import Path
 
 import onnx
 
+from benchmarks.parts.upscale_peer import weights
+from faceguard.convert.frozen import convert_frozen
+from faceguard.convert.graph.picture_graph import open_tiles
+from faceguard.engines.catalogue import read_catalogue
+
+
+def exported(name: str, folder: Path) -> Path:
+    """Writes a catalogue's network as its authors left it, but for the order of axes.
+
+    Args:
+        name: Its name; its file is here.
+        folder: Where to write.
+    """
+    entry = read_catalogue().entry(name)
+    if entry.enlarging is None:
+        raise ValueError(f"{name} does not enlarge")
+    channels = 1 if entry.enlarging.colours == "luma" else 3
+    plain = convert_frozen(weights(name).read_bytes(), name=name)
+    path = folder / f"{name}.onnx"
+    onnx.save(open_tiles(plain, scale=entry.enlarging.scale, channels=channels, name=name), path)
+    return path
+
 
 def multiplications(path: Path, width: int, height: int) -> int:
     """Multiplications (each with an addition) of all convolutions and matrix products of a graph.

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.parts import upscale_speed
 from benchmarks.parts.matmul import Product
 from benchmarks.parts.truth import data_folder
-from benchmarks.parts.upscale_macs import multiplications
+from benchmarks.parts.upscale_macs import exported, multiplications
 from benchmarks.parts.upscale_once import picture
 from benchmarks.parts.upscale_peer import DnnSuperres, weights
 from benchmarks.parts.upscale_quality import Pair, pairs
@@ -18,7 +19,6 @@ from benchmarks.parts.upscale_report import QUALITY, SPEED, Report
 from benchmarks.parts.upscale_speed import NUMPY, ONNX, OURS, PEER, Row, run_rounds
 from benchmarks.parts.upscale_table import baselines, side_by_side
 from faceguard.engines.catalogue import read_catalogue
-from faceguard.engines.store import find_graph
 from faceguard.engines.upscaling.opening import open_upscaler
 from faceguard.engines.upscaling.upscaler import Upscaler
 
@@ -108,7 +108,9 @@ class Bench:
     def _speed(self, upscaler: Upscaler, name: str, width: int, height: int) -> None:
         self._say(f"speed: {name} at {width}x{height}")
         pixels, peer = picture(width, height), self._peer
-        row = Row(name, width, height, multiplications(find_graph(name), width, height))
+        with TemporaryDirectory() as folder:
+            network = exported(name, Path(folder))
+            row = Row(name, width, height, multiplications(network, width, height))
         tile, tiles = upscaler.planned(width, height)
         row.tile = f"{tiles} of {tile.width}x{tile.height}"
         calls: dict[str, upscale_speed.Call] = {}

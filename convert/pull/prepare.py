@@ -135,10 +135,12 @@ def make_dynamic(data: bytes, *, name: str) -> onnx.ModelProto:
 def _for_tiles(model: onnx.ModelProto, enlarging: Enlarging, name: str) -> onnx.ModelProto:
     from faceguard.convert.graph.picture_graph import open_tiles
     from faceguard.convert.graph.prelu import shorten_prelu
+    from faceguard.convert.graph.wide_tail import widen_tail
 
     channels = 1 if enlarging.colours == "luma" else _COLOURS
     made = open_tiles(model, scale=enlarging.scale, channels=channels, name=name)
     shorten_prelu(made.graph)
+    widen_tail(made.graph)
     return made
 
 

@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="enlarge with it; may be given again (those of ESPCN that are here)",
     )
+    parser.add_argument(
+        "--no-bare",
+        action="store_true",
+        help="refuse redact=false: no picture leaves without its faces covered",
+    )
     limits = parser.add_argument_group("limits")
     limits.add_argument(
         "--max-upload", default="32M", metavar="BYTES", help="of a picture's file (%(default)s)"
@@ -114,6 +119,7 @@ def run(options: argparse.Namespace) -> int:
             long_side=options.detect_size,
             tile=options.tile,
         ),
+        may_be_bare=not options.no_bare,
         max_upload_bytes=parse_bytes(options.max_upload),
         max_pixels=options.max_pixels,
         max_output_pixels=options.max_output_pixels,

@@ -32,6 +32,17 @@ def matrix_of(image: Image) -> int:
     return int(owner.colorspace) if isinstance(owner, av.VideoFrame) else 2
 
 
+def say_matrix(image: Image, matrix: int) -> None:
+    """Has a frame's memory say which matrix its colours are made with; for `matrix_of`.
+
+    Args:
+        image: Nothing is done where its memory is not a frame's.
+        matrix: H.273's number.
+    """
+    if isinstance(image.owner, av.VideoFrame):
+        image.owner.colorspace = matrix
+
+
 def to_bgr(image: Image, matrix: int) -> U8:
     """A frame in luma and chroma, or in grey, as B, G, R of 8 bits.
 

@@ -11,6 +11,7 @@ from faceguard.engines.upscaling.limits import read_limits
 MAX_OUTPUT_PIXELS = 2 * MAX_PIXELS
 """357,913,940: as many as in a square of 18,918 pixels."""
 
+_ADVICE = "cut a part out with --roi, take a smaller --scale"
 # Encoders hold many frames at a time; 8K television has 33 million pixels.
 _MOVING_SHARE = 8
 PICTURE_BYTES_PER_PIXEL = 16
@@ -24,7 +25,13 @@ _VIDEO_BYTES_PER_PIXEL = 150
 
 
 def refuse_too_many(
-    width: int, height: int, scale: int, most: int, kind: SourceKind = "picture"
+    width: int,
+    height: int,
+    scale: int,
+    most: int,
+    kind: SourceKind = "picture",
+    *,
+    advice: str = f"{_ADVICE}, or give more --max-pixels",
 ) -> None:
     """Stops a picture from becoming larger than allowed, before anything is done for it.
 
@@ -34,6 +41,7 @@ def refuse_too_many(
         scale: Each side grows by this.
         most: Pixels that the result may have; frames of what moves may have an eighth.
         kind: What the picture belongs to.
+        advice: What to do about it, for whoever reads the message.
 
     Raises:
         TooManyPixels: With both figures.
@@ -45,8 +53,7 @@ def refuse_too_many(
     if wide * tall > most:
         raise TooManyPixels(
             f"{width}x{height} enlarged {scale} times is {wide}x{tall} = {wide * tall:,} pixels, "
-            f"over the limit of {most:,}{what}; cut a part out with --roi, take a smaller --scale, "
-            "or give more --max-pixels"
+            f"over the limit of {most:,}{what}; {advice}"
         )
 
 
@@ -69,6 +76,8 @@ def refuse_without_room(
     height: int,
     limit_bytes: int | None,
     bytes_a_pixel: int = PICTURE_BYTES_PER_PIXEL,
+    *,
+    advice: str = _ADVICE,
 ) -> None:
     """Stops a picture for whose pixels alone there is too little memory now.
 
@@ -77,6 +86,7 @@ def refuse_without_room(
         height: Likewise.
         limit_bytes: What a user allows this process in all; None allows all that is free.
         bytes_a_pixel: See `bytes_per_pixel`.
+        advice: As for `refuse_too_many`.
 
     Raises:
         NoRoom: With both figures.
@@ -86,6 +96,5 @@ def refuse_without_room(
         if takes > limit.bytes:
             raise NoRoom(
                 f"{width}x{height} takes {show_bytes(takes)} until it is written, and "
-                f"{show_bytes(max(0, limit.bytes))} can be taken {limit.where}; take a smaller "
-                "--scale, or cut a part out with --roi"
+                f"{show_bytes(max(0, limit.bytes))} can be taken {limit.where}; {advice}"
             )

@@ -286,6 +286,8 @@ class Daemon:
         self._finder.close()
         if self._finder.hangs:
             hanging.append("detector")
+        self._upscaling.close()
+        hanging += [f"upscale.{use}" for use in self._upscaling.hanging]
         for name in hanging:
             _log.warning("%s does not end and is left behind", name)
         _log.info("%s: stopped", self._current.config.name)

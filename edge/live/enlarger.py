@@ -96,6 +96,10 @@ class Enlarger:
             "trouble": trouble,
         }
 
+    def expect(self) -> None:
+        """A picture is to come: from now on `give_up` means that one."""
+        self._sharpener.expect()
+
     def give_up(self) -> None:
         """Something else waits: the picture in work is enlarged plainly; from any thread."""
         self._sharpener.give_up()
@@ -160,6 +164,10 @@ class Stills:
             self._pace.too_late(time.monotonic_ns())
             say_slow(self._quiet, self._enlarger)
         return done
+
+    def expect(self) -> None:
+        """A picture is to come: from now on `give_up` means that one."""
+        self._enlarger.expect()
 
     def give_up(self) -> None:
         """Another one waits: the one in work is enlarged plainly; from any thread."""

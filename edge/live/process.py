@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from faceguard.edge.budget import Budget
+from faceguard.edge.enhance.colour import matrix_of, say_matrix
 from faceguard.edge.live.health import Health, State
 from faceguard.edge.live.line import Line
 from faceguard.edge.live.order import Order
@@ -282,7 +283,15 @@ class Process(Closing):
                 self._copies,
                 full_range=image.full_range,
             )
-        return replace(image, make_blank=self._pool.take)
+        pool, matrix = self._pool, matrix_of(image)
+
+        def take() -> Image:
+            # Else covered frames would be enlarged with other colours than those between them.
+            blank = pool.take()
+            say_matrix(blank, matrix)
+            return blank
+
+        return replace(image, make_blank=take)
 
     def _needs_slate(self) -> bool:
         if self._settings.budget().paused:

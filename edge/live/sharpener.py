@@ -98,6 +98,7 @@ class Sharpener(Closing):
         self._answered: tuple[int, Image | Plain] | None = None
         self._wanted = 0
         self._is_busy = False
+        self._is_given_up = False
         self._is_ending = False
         self._is_closing = False
         self._thread = threading.Thread(target=self._work, name=f"sharpen {use}", daemon=True)
@@ -122,8 +123,11 @@ class Sharpener(Closing):
             limit_s: How long to wait; the work is given up then.
         """
         with self._change:
+            is_given_up, self._is_given_up = self._is_given_up, False
             if self._is_ending:
                 return Plain("ending")
+            if is_given_up:
+                return Plain("late")
             if self._is_busy:
                 return Plain("slow")
             if self._cause is not None:
@@ -136,6 +140,7 @@ class Sharpener(Closing):
             self._change.wait_for(
                 lambda: not self._is_busy or self._is_ending or self._wanted != number, limit_s
             )
+            self._is_given_up = False  # it was for this question
             answered, self._answered = self._answered, None
             if answered is not None and answered[0] == number:
                 return answered[1]
@@ -147,9 +152,15 @@ class Sharpener(Closing):
             self._wanted += 1
             return Plain("slow")
 
-    def give_up(self) -> None:
-        """Something else waits: who asks at the moment gets no answer; from any thread."""
+    def expect(self) -> None:
+        """A question is to come: from now on `give_up` means that one, even before it is asked."""
         with self._change:
+            self._is_given_up = False
+
+    def give_up(self) -> None:
+        """Something else waits: who asks now, or next, gets no answer; from any thread."""
+        with self._change:
+            self._is_given_up = True
             self._wanted += 1
             self._change.notify_all()
 

@@ -27,6 +27,7 @@ from faceguard.engines.errors import ModelUnknown, UsageError
 
 Use = StreamUpscale | SnapshotsUpscale
 U = TypeVar("U", StreamUpscale, SnapshotsUpscale)
+_ADVICE = "under `upscale`, name a smaller region, or a model that enlarges less"
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +73,9 @@ class OpenModel(Closing):
             InferenceError: The runtime failed.
         """
         area = view.area
-        refuse_without_room(area.width * view.scale, area.height * view.scale, None)
+        refuse_without_room(
+            area.width * view.scale, area.height * view.scale, None, advice=_ADVICE
+        )
         # The whole picture says which matrix made its colours.
         return enlarged(
             cut_out(image, area), self._network, matrix_of(image), lambda _done, _of: go_on()
@@ -107,6 +110,7 @@ class Upscaling(Closing):
     Attributes:
         stream: Enlarges video; None where that is not asked for.
         snapshots: Enlarges snapshots, likewise.
+        hanging: After `close`: the uses whose models were left behind.
     """
 
     def __init__(
@@ -139,7 +143,9 @@ class Upscaling(Closing):
         asked = config().upscale
         self.stream: Enlarger | None = None
         self.snapshots: Stills | None = None
+        self.hanging: list[str] = []
         self._all: list[Enlarger] = []
+        self._sharpeners: dict[str, Sharpener] = {}
         # Both are looked up before a thread is started for one.
         scales = {key: enlarging_of(use, f"upscale.{key}").scale for key, use in _uses(config())}
         if asked.stream is not None:
@@ -168,10 +174,12 @@ class Upscaling(Closing):
         """Frees the models."""
         self.hurry()
         self._stack.close()
+        self.hanging = [use for use, sharpener in self._sharpeners.items() if sharpener.hangs]
 
     def _enlarger(self, name: str, use: Use, scale: int, allowed: Callable[[], bool]) -> Enlarger:
         open_with = self._open_with
         sharpener = self._stack.enter_context(Sharpener(name, lambda: open_with(use), self._quiet))
+        self._sharpeners[name] = sharpener
 
         def zoom() -> Zoom:
             now = self._config().upscale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -28,8 +29,12 @@ class Enlarge(Protocol):
         """The frame as it is to be written."""
         ...
 
+    def expect(self) -> None:
+        """A frame is to come: from now on `give_up` means that one."""
+        ...
+
     def give_up(self) -> None:
-        """Another one waits: what is in work is to be done quickly; from any thread."""
+        """Another one waits: the frame that was expected is to be done quickly; from any thread."""
         ...
 
 
@@ -59,16 +64,19 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
         self._enlarge = enlarge
         self._album: Album | None = None
         self._last_ns: int | None = None
-        self._begun_ns: int | None = None
+        # What is enlarged now, and what came last; both under the lock.
+        self._in_work: Event | None = None
+        self._newest: Event | None = None
+        self._lock = threading.Lock()
         self._clock = SteadyClock()
         self._tidy_s = self._look_s = 0.0
 
     def offer(self, thing: tuple[SafeFrame, Event]) -> None:
         """As for any output; what takes long is cut short if this one is to be written, too."""
         super().offer(thing)
-        begun_ns = self._begun_ns
-        if self._enlarge is not None and begun_ns is not None and self._is_due(thing[1], begun_ns):
-            self._enlarge.give_up()
+        with self._lock:
+            self._newest = thing[1]
+            self._hasten()
 
     def open_up(self) -> None:
         """Makes the folder.
@@ -92,9 +100,7 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
             return
         track = event.fields.get("track")
         if self._enlarge is not None:
-            self._begun_ns = event.at_ns
-            frame = self._enlarge(frame)
-            self._begun_ns = None
+            frame = self._enlarged(frame, event)
         jpeg = as_jpeg(frame, settings.quality)
         album = self._opened_album()
         album.add(jpeg, _KINDS[event.kind], track if isinstance(track, int) else 0, event.wall_s)
@@ -125,6 +131,26 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
     def shut(self, *, broken: bool) -> None:  # noqa: ARG002 - the same in both cases
         """Looks anew at what is there when it opens again."""
         self._album = None
+
+    def _enlarged(self, frame: SafeFrame, event: Event) -> SafeFrame:
+        assert self._enlarge is not None  # noqa: S101 - `take` looked
+        with self._lock:
+            self._in_work = event
+            self._enlarge.expect()
+            self._hasten()
+        try:
+            return self._enlarge(frame)
+        finally:
+            with self._lock:
+                self._in_work = None
+
+    def _hasten(self) -> None:
+        """Has what is in work given up, if another one that is to be written waits behind it."""
+        now, newest = self._in_work, self._newest
+        if self._enlarge is None or now is None or newest is None or newest is now:
+            return
+        if self._is_due(newest, now.at_ns):
+            self._enlarge.give_up()
 
     def _is_due(self, event: Event, last_ns: int | None) -> bool:
         """Whether it is one that is wanted, and not too soon after the last."""

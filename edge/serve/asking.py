@@ -13,10 +13,11 @@ from faceguard.edge.serve.refusal import Refusal
 from faceguard.edge.style import Look
 from faceguard.edge.types import Shape
 
-# By their names in addresses: media type, and the longest side that the format holds.
+# By their names in addresses: media type, and the longest side that its encoder takes; a PNG could
+# hold more, but libpng refuses it (PNG_USER_WIDTH_MAX).
 FORMATS = {
     "jpeg": ("image/jpeg", 65500),
-    "png": ("image/png", 2**31 - 1),
+    "png": ("image/png", 1_000_000),
     "webp": ("image/webp", 16383),
 }
 _QUALITY = 95
@@ -93,14 +94,22 @@ class Wish:
 class Asking:
     """Reads the query of a request."""
 
-    def __init__(self, models: Mapping[str, int], usual: RedactorSettings | None = None) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, int],
+        usual: RedactorSettings | None = None,
+        *,
+        may_be_bare: bool = True,
+    ) -> None:
         """Makes the tables.
 
         Args:
             models: The models that enlarge, by name, and how many times each does. The first of
                 a scale is its usual one.
             usual: What is taken where nothing is asked for.
+            may_be_bare: Whether `redact=false` is answered; else it is refused.
         """
+        self._may_be_bare = may_be_bare
         self.models = dict(models)
         self._usual = usual or RedactorSettings()
         covering = _covering(self._usual)
@@ -120,9 +129,11 @@ class Asking:
         """What an enlargement asks for.
 
         Raises:
-            Refusal: Something in it cannot be meant, or no model is here.
+            Refusal: Something in it cannot be meant or is not allowed, or no model is here.
         """
         given = _given(query, self.enhance)
+        if not given.get("redact", True) and not self._may_be_bare:
+            raise Refusal(403, "redact=false is refused here; leave it out")
         model = self._model(given.get("model"), given.get("scale"))
         return Wish(
             redact=given.get("redact", True),
@@ -163,7 +174,8 @@ def _enlarging(models: Mapping[str, int]) -> tuple[Parameter, ...]:
         Parameter("model", "Who enlarges it; the usual one for the scale.", model),
         Parameter(
             "redact",
-            "Whether faces are covered first. Without it a face comes back sharper than it came.",
+            "Whether faces are covered first. Without it a face comes back sharper than it came; "
+            "a service may refuse that.",
             {"type": "boolean", "default": True},
         ),
     )

@@ -34,6 +34,7 @@ class Counts:
         stage_s: Seconds by `stage`: "upload", "decode", "wait", "redact", "enhance", "encode".
         batches: How many pictures went through a network together.
         faces: Faces covered.
+        left_bare: Pictures that went out with faces uncovered, as `redact=false` asks.
         whole: Pictures covered whole, by `cause`.
     """
 
@@ -73,6 +74,9 @@ class Counts:
             registry=registry,
         )
         self.faces = Counter("faceguard_serve_faces", "Faces covered", registry=registry)
+        self.left_bare = Counter(
+            "faceguard_serve_left_bare", "Pictures answered with faces bare", registry=registry
+        )
         self.whole = Counter(
             "faceguard_serve_covered_whole", "Pictures covered whole", ["cause"], registry=registry
         )

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from faceguard.edge.config.login import is_loopback
+from faceguard.edge.serve.answer import REDACTED
 from faceguard.edge.serve.refusal import Refusal, for_log, refusal_for
 from faceguard.edge.serve.upload import ClientGone
 
@@ -70,13 +71,14 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, and tells of it."""
         begun_s = time.monotonic()
-        status, count, begun = 0, 0, False
+        status, count, begun, is_bare = 0, 0, False, False
 
         async def send_guarded(message: Message) -> None:
-            nonlocal status, count, begun
+            nonlocal status, count, begun, is_bare
             if message["type"] == "http.response.start":
                 status, begun = message["status"], True
                 headers = MutableHeaders(scope=message)
+                is_bare = headers.get(REDACTED) == "false"
                 for key, value in _HEADERS.items():
                     headers.setdefault(key, value)
             else:
@@ -102,7 +104,9 @@ class Guard:
                 await self.refused(refusal)(scope, receive, send_guarded)
         finally:
             # A client that went away while it was answered has cancelled this.
-            self._tell(scope["method"], route, status or GONE, count, begun_s)
+            if is_bare:
+                self._counts.left_bare.inc()
+            self._tell(scope["method"], route, status or GONE, count, begun_s, is_bare)
 
     def refused(self, refusal: Refusal) -> Response:
         """A refusal as JSON."""
@@ -138,14 +142,23 @@ class Guard:
                 how = {"WWW-Authenticate": 'Bearer realm="faceguard"'}
                 raise Refusal(401, "send the token: Authorization: Bearer TOKEN", headers=how)
 
-    def _tell(self, method: str, route: str, status: int, count: int, begun_s: float) -> None:
+    def _tell(
+        self, method: str, route: str, status: int, count: int, begun_s: float, is_bare: bool
+    ) -> None:
         took_ms = round((time.monotonic() - begun_s) * 1000)
         # A method may be any word that a client makes up.
         known = method if method in ("GET", "HEAD", "POST") else OTHER
         self._counts.requests.labels(route, str(status)).inc()
         self._counts.answered_bytes.labels(route).inc(count)
-        fields = {"method": known, "route": route, "status": status, "ms": took_ms, "bytes": count}
-        line = f"{known} {route} {status} {took_ms} ms {count} bytes"
+        fields = {
+            "method": known,
+            "route": route,
+            "status": status,
+            "ms": took_ms,
+            "bytes": count,
+            "bare": is_bare,
+        }
+        line = f"{known} {route} {status} {took_ms} ms {count} bytes{', bare' if is_bare else ''}"
         _access.info("%s", line, extra={"fields": fields})
 
 

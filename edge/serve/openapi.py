@@ -20,14 +20,17 @@ _TOKEN: list[dict[str, list[str]]] = [{"token": []}]
 _WHY = {
     "400": "The picture or the form cannot be read; the reason says why.",
     "401": "The token is missing or another.",
-    "403": "Asked for by a page of another site, or under another name than this machine's.",
+    "403": (
+        "Asked for by a page of another site, or under another name than this machine's; or "
+        "redact=false, where the service was started with --no-bare."
+    ),
     "408": "The picture came too slowly.",
     "413": "The picture, or what would become of it, is over a limit.",
     "415": "The body is of a kind that is not read.",
     "422": "A parameter, or a field of the form, that cannot be meant.",
     "429": "Too much waits already.",
     "500": "A model failed.",
-    "503": "Not ready, stopping, or too little memory now; the reason has the figures.",
+    "503": "Not ready, stopping, or too little memory now; the reason says which.",
     "504": "It took longer than the deadline.",
 }
 _RETRY = ("429", "503")

@@ -77,8 +77,8 @@ def for_log(error: BaseException) -> str:
 def refusal_for(error: BaseException, doing: str) -> Refusal:
     """What a client is told of an error.
 
-    Only messages that are about the client's own picture, or about memory, are told as they are:
-    others may name files of this machine.
+    Only messages that are about the client's own picture are told as they are: others may name
+    files and programs of this machine.
 
     Args:
         error: What was raised.
@@ -90,9 +90,8 @@ def refusal_for(error: BaseException, doing: str) -> Refusal:
         return Refusal(413, str(error))
     if isinstance(error, (InputError, UsageError)):
         return Refusal(400 if isinstance(error, InputError) else 422, str(error))
-    if isinstance(error, NoRoom):
-        return Refusal(503, str(error), retry_s=_NO_ROOM_RETRY_S)
-    if isinstance(error, MemoryError):
+    # What `NoRoom` says names other programs of this machine, and files.
+    if isinstance(error, (NoRoom, MemoryError)):
         line = f"{doing} takes more memory than is free now; send a smaller picture, or later"
         return Refusal(503, line, retry_s=_NO_ROOM_RETRY_S)
     kind = type(error).__name__ if isinstance(error, FaceguardError) else "unexpected"

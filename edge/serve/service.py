@@ -76,7 +76,7 @@ class Service(Closing):
             survey=lambda: self._sensors.latest,
         )
         self._worker = Worker(
-            tools or partial(open_tools, settings, models),
+            tools or partial(open_tools, settings, models, self._held),
             self._waiting,
             self.counts,
             self._pace,
@@ -84,7 +84,7 @@ class Service(Closing):
             gather_s=settings.gather_s,
             on_change=on_change,
         )
-        asking = Asking(models, settings.redactor)
+        asking = Asking(models, settings.redactor, may_be_bare=settings.may_be_bare)
         house = House(
             settings=settings,
             asking=asking,

@@ -38,6 +38,7 @@ class ServeSettings:
         deadline_s: How long a picture may take once it is here.
         memory_limit_bytes: For the whole process, half of it at most for pictures; None takes
             what is free.
+        may_be_bare: Whether `redact=false` is answered; else it is refused.
         batch: Most small pictures that go through a network together.
         gather_s: How long a picture that is to be enlarged waits for others of its kind.
         upload_s: A body must be here after so long, and a second more for each 64 KiB of it.
@@ -56,6 +57,7 @@ class ServeSettings:
     queue: int = 32
     deadline_s: float = 60.0
     memory_limit_bytes: int | None = None
+    may_be_bare: bool = True
     batch: int = 8
     gather_s: float = 0.005
     upload_s: float = 20.0

@@ -1,7 +1,7 @@
 """The one thread that owns the models, and works off what waits.
 
 Redactions are done one after the other. Pictures that are to be enlarged by one model go through
-it together where they are small; a large one goes alone. Between two tiles redactions that wait are
+it together where they are small; a large one goes alone. Between two tiles a redaction that waits is
 done, and a picture that nobody waits for any more is left.
 """
 
@@ -12,9 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
-from faceguard.edge.redact import changed
+from faceguard.edge.redact import changed_together
 from faceguard.edge.serve.counts import Counts
 from faceguard.edge.serve.enlarging import enlarge_all
 from faceguard.edge.serve.job import Job
@@ -22,7 +21,7 @@ from faceguard.edge.serve.pace import Pace
 from faceguard.edge.serve.refusal import Stopping, for_log, refusal_for
 from faceguard.edge.serve.tools import Tools
 from faceguard.edge.serve.waiting import Waiting
-from faceguard.edge.types import Image, SafeFrame
+from faceguard.edge.types import SafeFrame
 from faceguard.edge.verdict import Bare
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import FaceguardError
@@ -168,8 +167,11 @@ class Worker(Closing):
     def _do(self, tools: Tools, jobs: list[Job]) -> None:
         """Does jobs to their end; whatever goes wrong, each gets its answer."""
         begun = [job for job in jobs if job.begin()]
-        outer, self._working = self._working, tuple(begun)
-        outer_s, self._began_s = self._began_s, time.monotonic()
+        # Between two tiles of others: these stay in hand, and are left with them.
+        outer = self._working
+        if not outer:
+            self._began_s = time.monotonic()
+        self._working = (*outer, *begun)
         try:
             to_enlarge: list[tuple[Job, SafeFrame]] = []
             for job in begun:
@@ -183,7 +185,7 @@ class Worker(Closing):
         except BaseException as error:  # noqa: BLE001 - else those who wait would do so for ever
             self._fail(begun, error, "the work")
         finally:
-            self._working, self._began_s = outer, outer_s
+            self._working = outer
 
     def _made_safe(self, tools: Tools, job: Job) -> SafeFrame | None:
         """The picture that may leave; None where the job has failed."""
@@ -238,20 +240,23 @@ class Worker(Closing):
             if all(job.is_over for job, _ in work):
                 raise _GivenUpError
             stopped_s = time.monotonic()
-            # A redaction takes about as long as a tile; it need not wait for all of them.
-            for other in self._waiting.more(_is_redaction, self._batch, 0.0):
+            # A redaction takes about as long as a tile, and need not wait for all of them. One a
+            # tile at most: else a stream of them would keep this from ever coming to its end.
+            for other in self._waiting.more(_is_redaction, 1, 0.0):
                 self._do(tools, [other])
             between_s += time.monotonic() - stopped_s
 
-        pictures = [safe.image for _, safe in work]
-        large = enlarge_all(pictures, tools.enlargers[name], between)
+        large = changed_together(
+            [safe for _, safe in work],
+            lambda images: enlarge_all(images, tools.enlargers[name], between),
+        )
         seconds = time.monotonic() - begun_s - between_s
         total = sum(job.pixels for job, _ in work)
         self._counts.batches.observe(len(work))
-        for (job, safe), image in zip(work, large, strict=True):
+        for (job, _), safe in zip(work, large, strict=True):
             job.stages_s["enhance"] = seconds * job.pixels / total
             self._pace.took(name, job.pixels, job.stages_s["enhance"])
-            job.finish(changed(safe, partial(_instead, image)))
+            job.finish(safe)
 
     def _fail(self, jobs: list[Job], error: BaseException, doing: str) -> None:
         """Tells those who wait in a line without paths, and the log the rest."""
@@ -269,8 +274,3 @@ class _GivenUpError(Exception):
 
 def _is_redaction(job: Job) -> bool:
     return job.wish.model is None
-
-
-def _instead(large: Image, _safe: Image) -> Image:
-    """What was made of a safe picture, together with others."""
-    return large

@@ -12,7 +12,7 @@ from faceguard.engines.errors import NoRoom
 from faceguard.engines.memory import show_bytes
 from faceguard.engines.upscaling.best_tile import best_tile, least_tile, usual_pixels
 from faceguard.engines.upscaling.footprint import work_pixels
-from faceguard.engines.upscaling.limits import advice, read_limits
+from faceguard.engines.upscaling.limits import OWN_RESERVE_BYTES, advice, read_limits
 from faceguard.engines.upscaling.tile import Tile
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from faceguard.engines.upscaling.best_tile import Asked, Takes
     from faceguard.engines.upscaling.footprint import Footprint
     from faceguard.engines.upscaling.limits import Limit
+
+# So much more may be taken before one looks again; well within the smallest reserve.
+_UNLOOKED_BYTES = OWN_RESERVE_BYTES // 3
 
 
 class Refused(NoRoom):
@@ -72,6 +75,7 @@ class Admission:
         self._lock = threading.Lock()
         self._chosen: _Choice | None = None
         self._held: _Choice | None = None
+        self._unlooked_bytes = 0
         self._cap_pixels: int | None = None
         self._call = threading.local()
 
@@ -169,7 +173,7 @@ class Admission:
             held is not None
             and (held.asked, held.result_bytes) == (asked, result_bytes)
             # Its memory is taken already; only the results are new.
-            and all(limit.bytes >= result_bytes for limit in self._now())
+            and self._has_room_again(result_bytes)
         ):
             return held.tile
         ideal = self._best(asked, self._usual())
@@ -183,6 +187,17 @@ class Admission:
             self._check(asked, result_bytes)
             return self._least(asked)  # some came free between the two looks
         return tile
+
+    def _has_room_again(self, result_bytes: int) -> bool:
+        """Whether the results fit; looked for only where they add up to what could matter.
+
+        To read what is free takes as long as a third of a small picture.
+        """
+        self._unlooked_bytes += result_bytes
+        if self._unlooked_bytes <= _UNLOOKED_BYTES:
+            return True
+        self._unlooked_bytes = 0
+        return all(limit.bytes >= result_bytes for limit in self._now())
 
     def _fitting(self, asked: Asked, result_bytes: int, ideal: Tile) -> Tile | None:
         pixels = self._usual()

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.parts import upscale_memory, upscale_speed
 from benchmarks.parts.matmul import FLOATS, Product
-from benchmarks.parts.upscale_macs import multiplications
+from benchmarks.parts.upscale_macs import exported, multiplications
 from benchmarks.parts.upscale_memory import Peak, Predicted
 from benchmarks.parts.upscale_once import picture
 from benchmarks.parts.upscale_report import Report, against_targets
@@ -67,8 +67,11 @@ def test_what_cannot_be_counted_is_refused(tmp_path: Path) -> None:
         ("fsrcnn-x2", 25 * 56 + 56 * 12 + 4 * 9 * 144 + 12 * 56 + 56 * 4),
     ],
 )
-def test_multiplications_of_the_networks_a_pixel(engine_path, name: str, want: int) -> None:
-    assert multiplications(engine_path(name), 30, 20) == want * 600
+def test_multiplications_of_the_networks_a_pixel(
+    engine_path, tmp_path: Path, name: str, want: int
+) -> None:
+    engine_path(name)
+    assert multiplications(exported(name, tmp_path), 30, 20) == want * 600
 
 
 def test_both_libraries_give_the_same_product() -> None:
