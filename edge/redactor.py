@@ -51,7 +51,7 @@ class Redaction:
         covered_whole: Frames covered whole because nobody knew what was in them, by cause.
         seconds: Time it took.
         notes: What a person should know, a line each.
-        redacted: Whether faces were covered at all; False after `--no-redact` alone.
+        redacted: Whether faces were covered at all; False with `uncovered` alone.
         width: Of the first frame written, in pixels.
         height: Likewise.
     """
@@ -95,7 +95,8 @@ class Redactor(Closing):
             settings: How faces are found and covered.
             finder: A detector of your own, instead of one from the catalogue.
             uncovered: No face is covered, and no detector is asked or looked for. For
-                `faceguard enhance --no-redact`, which a person typed, and for nothing else.
+                `faceguard enhance --no-redact`, which a person typed. The server has no such
+                redactor: a request with `redact=false` asks `still` for that one picture.
 
         Raises:
             ModelMissing: The model was not pulled: `faceguard models pull`.

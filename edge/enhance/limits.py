@@ -11,7 +11,7 @@ from faceguard.engines.upscaling.limits import read_limits
 MAX_OUTPUT_PIXELS = 2 * MAX_PIXELS
 """357,913,940: as many as in a square of 18,918 pixels."""
 
-_ADVICE = "cut a part out with --roi, take a smaller --scale"
+_ADVICE = "take a smaller --scale, or cut a part out with --roi"
 # Encoders hold many frames at a time; 8K television has 33 million pixels.
 _MOVING_SHARE = 8
 PICTURE_BYTES_PER_PIXEL = 16

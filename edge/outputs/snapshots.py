@@ -75,7 +75,8 @@ class Snapshots(Worker[tuple[SafeFrame, Event]]):
         """As for any output; what takes long is cut short if this one is to be written, too."""
         super().offer(thing)
         with self._lock:
-            self._newest = thing[1]
+            if self._is_due(thing[1], None):
+                self._newest = thing[1]
             self._hasten()
 
     def open_up(self) -> None:

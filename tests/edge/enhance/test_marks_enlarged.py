@@ -97,13 +97,49 @@ def test_the_measure_sees_a_mark_that_is_there(marked, tmp_path, enhancer):
     assert not done.redacted
 
 
-def test_only_one_command_asks_that_nothing_be_covered():
-    """And it asks for what the user typed."""
-    asks = []
-    for path in (ROOT / "edge").rglob("*.py"):
-        asks += [
-            (path.relative_to(ROOT).as_posix(), ast.unparse(node.value))
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            if isinstance(node, ast.keyword) and node.arg == "uncovered"
-        ]
-    assert asks == [("edge/commands/enhance.py", "not options.redact")]
+def test_nothing_stays_bare_but_where_a_user_said_so():
+    """Each place where a module says that nothing is to be covered, or asks whether that was said.
+
+    The command gives on what was typed, and the server what the request says.
+    """
+    says, bare = [], []
+    for path in sorted((ROOT / "edge").rglob("*.py")):
+        module = path.relative_to(ROOT).as_posix()
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg == "uncovered":
+                says.append((module, ast.unparse(node.value)))
+        bare += [(module, line) for line in bare_lines(tree)]
+    assert says == [("edge/commands/enhance.py", "not options.redact")]
+    assert bare == [
+        ("edge/pipeline.py", "judge is Bare.ASKED_FOR"),
+        ("edge/redactor.py", "Bare.ASKED_FOR if self._uncovered"),
+        ("edge/serve/worker.py", "tools.judge if wish.redact else Bare.ASKED_FOR"),
+    ]
+
+
+def bare_lines(tree: ast.Module) -> list[str]:
+    """The smallest expression with a condition around each use of `Bare`, in their order."""
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    found = []
+    for node in ast.walk(tree):
+        is_value = isinstance(node, ast.Attribute) and node.attr == "ASKED_FOR"
+        # By its value, or by its name as a text, it could be had too.
+        is_made = isinstance(node, ast.Call | ast.Subscript) and ast.unparse(node).startswith("Bare")
+        if is_value or is_made:
+            around: ast.AST = node
+            while not isinstance(around, ast.Compare | ast.IfExp | ast.If | ast.FunctionDef):
+                around = parents[around]
+            is_branch = isinstance(around, ast.If)
+            found.append(
+                f"{ast.unparse(node)} if {ast.unparse(around.test)}"
+                if is_branch
+                else ast.unparse(around)
+            )
+    return found
+
+
+@pytest.mark.parametrize("line", ["Bare.ASKED_FOR", "Bare('aloud')", "Bare['ASKED_FOR']"])
+def test_the_search_finds_each_way_to_say_it(line):
+    tree = ast.parse(f"def f(a):\n  if a:\n    return {line}\n")
+    assert bare_lines(tree) == [f"{line} if a"]
