@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,13 @@ from faceguard.edge.redactor import Redaction, Redactor
 from faceguard.edge.report import Report
 from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.edge.types import SafeFrame
-from faceguard.engines.errors import FaceguardError, MissingPackage, ModelError, OutputExists
+from faceguard.engines.errors import (
+    FaceguardError,
+    InferenceError,
+    MissingPackage,
+    ModelError,
+    OutputExists,
+)
 
 _SAY_EXISTING = 3
 # Python acts on a signal in its main thread alone, and one that comes just as that thread begins to
@@ -112,8 +118,10 @@ class BatchRun:
         """
         for path, error in self._batch.unreadable:
             self._fail(path, FaceguardError(error))
-        with ThreadPoolExecutor(jobs, "file") as pool, self._stopping():
-            left: set[Future[None]] = {pool.submit(self._one, job) for job in self._batch.jobs}
+        with ThreadPoolExecutor(jobs, "file") as pool, self._stopping() as files:
+            for job in self._batch.jobs:
+                files.add(pool.submit(self._one, job))
+            left = files
             while left:
                 ended, left = wait(left, _SIGNALS_EVERY_S, FIRST_COMPLETED)
                 for future in ended:
@@ -179,12 +187,21 @@ class BatchRun:
         return sorted(self.done, key=lambda one: str(one.source))
 
     @contextmanager
-    def _stopping(self) -> Iterator[None]:
-        """Lets the files at hand end cleanly when an error or Ctrl-C ends the run."""
+    def _stopping(self) -> Iterator[set[Future[None]]]:
+        """Lets the files at hand end cleanly when an error or Ctrl-C ends the run.
+
+        They are those that are put into the set. A tile of a large network takes many seconds, so
+        it is interrupted: again and again, since a file may have been about to begin its next.
+        """
+        files: set[Future[None]] = set()
         try:
-            yield
+            yield files
         except BaseException:
             self._stop.set()
+            left = files
+            while left and self._enhancer is not None:
+                self._enhancer.interrupt()
+                left = wait(left, _SIGNALS_EVERY_S).not_done
             raise
 
     def _one(self, job: Job) -> None:
@@ -199,6 +216,9 @@ class BatchRun:
             return
         except (ModelError, MissingPackage):
             raise
+        except InferenceError as error:
+            if not self._stop.is_set():  # else it was interrupted
+                self._fail(job.source, error)
         except OutputExists as error:
             # One line for all of them, at the end, is enough where a whole folder was done before.
             self._kept += 1
@@ -211,7 +231,7 @@ class BatchRun:
             self._fail(job.source, FaceguardError(one_line(what)))
 
     def _redact(self, job: Job) -> None:
-        with self._progress.file(job.source) as bar:
+        with self._progress.file(job.source) as bar, ExitStack() as stack:
 
             def go_on() -> None:
                 if self._stop.is_set():
@@ -229,7 +249,7 @@ class BatchRun:
 
             after = None
             if self._enhancer is not None:
-                after = self._enhancer.watched(job.source, job.output, on_tile)
+                after = stack.enter_context(self._enhancer.watched(job.source, job.output, on_tile))
             job.output.parent.mkdir(parents=True, exist_ok=True)
             done = self._redactor.file(
                 job.source,

@@ -83,8 +83,7 @@ def changed_together(
     if len(images) != len(safes):
         raise ValueError(f"{len(safes)} pictures went in and {len(images)} came out")
     return [
-        SafeFrame(_SEAL, image, safe, safe.cover)
-        for safe, image in zip(safes, images, strict=True)
+        SafeFrame(_SEAL, image, safe, safe.cover) for safe, image in zip(safes, images, strict=True)
     ]
 
 

@@ -279,9 +279,7 @@ class SafeFrame:
     session: int
     cover: Cover
 
-    def __init__(
-        self, seal: Seal, image: Image, source: Frame | SafeFrame, cover: Cover
-    ) -> None:
+    def __init__(self, seal: Seal, image: Image, source: Frame | SafeFrame, cover: Cover) -> None:
         """Takes over the redacted image; see `redact`.
 
         Raises:

@@ -36,6 +36,7 @@ _DTYPES = {
 # How it words that the system gave it no memory.
 _NO_MEMORY = re.compile(r"bad_alloc|bad allocation|[Ff]ailed to allocate memory|out of memory")
 _SAME_AS_REQUESTED = 1  # kSameAsRequested of its enum ArenaExtendStrategy
+_FATAL = 4  # ORT_LOGGING_LEVEL_FATAL
 _M_TRIM_THRESHOLD = -1  # of glibc's malloc.h
 _M_MMAP_THRESHOLD = -3
 _HEAVY_BYTES = 8 << 20
@@ -102,6 +103,8 @@ class OnnxRuntime(Closing):
         self._path = path
         self._steady = steady
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._under_way: set[ort.RunOptions] = set()
+        self._telling = threading.Lock()
         self._inputs = [_spec(node) for node in self._session.get_inputs()]
         self._outputs = [_spec(node) for node in self._session.get_outputs()]
 
@@ -120,6 +123,7 @@ class OnnxRuntime(Closing):
 
         Raises:
             NoRoom: The system gave it no memory.
+            InferenceError: It failed, or was interrupted.
         """
         session = self._session
         if session is None:
@@ -132,13 +136,33 @@ class OnnxRuntime(Closing):
                 self.release()
                 self._shapes = shapes
         names = [spec.name for spec in self._outputs]
+        options = ort.RunOptions()
+        # Whatever ends it comes as an exception, and need not be on stderr as well.
+        options.log_severity_level = _FATAL
+        with self._telling:
+            self._under_way.add(options)
         try:
-            values = session.run(names, dict(feeds))
+            values = session.run(names, dict(feeds), options)
         except Exception as error:
+            if options.terminate:
+                raise InferenceError(f"{self._path}: the inference was interrupted") from error
             if _is_no_memory(error):
                 raise NoRoom(f"{self._path}: memory ran out in an inference") from error
             raise InferenceError(f"{self._path}: inference failed: {_first(error)}") from error
+        finally:
+            with self._telling:
+                self._under_way.discard(options)
         return dict(zip(names, values, strict=True))
+
+    def interrupt(self) -> None:
+        """Has the inferences that are under way end with an InferenceError; later ones run.
+
+        May be called from any thread. ONNX Runtime looks between two operations of the graph, so
+        the one that is being computed is still done.
+        """
+        with self._telling:
+            for options in self._under_way:
+                options.terminate = True
 
     def release(self) -> None:
         """Gives back what a steady runtime keeps for the next inference; does nothing to others.

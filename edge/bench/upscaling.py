@@ -13,7 +13,7 @@ import numpy as np
 from faceguard.edge.bench.stopwatch import Timing, timed
 from faceguard.edge.enhance.enhancer import Enhancer
 from faceguard.edge.enhance.limits import MAX_OUTPUT_PIXELS, refuse_too_many
-from faceguard.edge.enhance.planes import Enlarger
+from faceguard.edge.enhance.planes import Network
 from faceguard.edge.types import Image, PixelFormat
 from faceguard.engines.errors import NoRoom, TooManyPixels, UsageError
 from faceguard.engines.upscaling.limits import forget_peak, held, peaks
@@ -32,7 +32,7 @@ _PIECE_PX = 64
 _SIZE = re.compile(r"(\d{1,6})[xX](\d{1,6})", re.ASCII)
 
 
-class Tiling(Enlarger, Protocol):
+class Tiling(Network, Protocol):
     """A network that says how it would cut a picture up; `Upscaler` is one."""
 
     def planned(self, width: int, height: int) -> tuple[Tile, int]:

@@ -14,10 +14,11 @@ from faceguard.edge.enhance.colour import matrix_of
 from faceguard.edge.enhance.limits import (
     MAX_OUTPUT_PIXELS,
     bytes_per_pixel,
+    free_bytes,
     refuse_too_many,
     refuse_without_room,
 )
-from faceguard.edge.enhance.planes import Enlarger, OnTile, enlarged
+from faceguard.edge.enhance.planes import Network, OnTile, enlarged
 from faceguard.edge.enhance.region import Part, cut_out, show_region, within
 from faceguard.edge.redact import changed
 from faceguard.edge.sinks.area import Area
@@ -44,7 +45,7 @@ class Enhancer(Closing):
 
     def __init__(
         self,
-        upscaler: Enlarger,
+        upscaler: Network,
         *,
         region: Part | None = None,
         max_output_pixels: int = MAX_OUTPUT_PIXELS,
@@ -74,6 +75,9 @@ class Enhancer(Closing):
         self._memory_limit_bytes = memory_limit_bytes
         self._upscaler = upscaler
         self._one_at_a_time = threading.Lock()
+        # Bytes that files under way may take until they are written; under the condition.
+        self._promised = 0
+        self._given_back = threading.Condition()
 
     def image(self, image: Image, *, on_tile: OnTile | None = None) -> Image:
         """The picture, or the part of it, enlarged, in the format it came in.
@@ -141,6 +145,8 @@ class Enhancer(Closing):
     def watched(self, source: Path, output: Path, on_tile: OnTile) -> Watched:
         """This, for one file, telling how far it is and naming the file in what is refused.
 
+        Until it is closed others wait, where there is too little memory for them beside it.
+
         Args:
             source: The file that is read.
             output: The file that is written; its suffix says what that takes of the memory.
@@ -148,18 +154,47 @@ class Enhancer(Closing):
         """
         return Watched(self, source, output, on_tile)
 
-    def check_room(self, info: SourceInfo, suffix: str) -> None:
-        """Refuses what cannot be held until it is written, before anything is done for it.
+    def hold_room(self, info: SourceInfo, suffix: str) -> int:
+        """Promises a file the memory that it takes until it is written, before anything is done.
+
+        Waits where there is too little beside what other files were promised. What these have
+        taken already is counted twice then, so it may wait where it need not.
 
         Args:
             info: What this gave for the source.
             suffix: Of the file that is written.
 
+        Returns:
+            Bytes, for `give_room`.
+
         Raises:
-            NoRoom: With both figures.
+            NoRoom: With both figures; it would not fit alone.
         """
         each = bytes_per_pixel(info.kind, suffix)
-        refuse_without_room(info.width, info.height, self._memory_limit_bytes, each)
+        takes = info.width * info.height * each
+        limit = self._memory_limit_bytes
+        with self._given_back:
+            self._given_back.wait_for(
+                lambda: not self._promised or takes + self._promised <= free_bytes(limit)
+            )
+            refuse_without_room(info.width, info.height, limit, each)
+            self._promised += takes
+        return takes
+
+    def give_room(self, held_bytes: int) -> None:
+        """Takes back what `hold_room` gave."""
+        with self._given_back:
+            self._promised -= held_bytes
+            self._given_back.notify_all()
+
+    def interrupt(self) -> None:
+        """Has the picture at hand end with an InferenceError soon, where the network can do that.
+
+        May be called from any thread; later pictures are enlarged as ever.
+        """
+        interrupt = getattr(self._upscaler, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
 
     def release(self) -> None:
         """Gives back the memory that the network keeps for its next picture, where it can."""
@@ -177,7 +212,7 @@ class Enhancer(Closing):
 
 
 @dataclass
-class Watched:
+class Watched(Closing):
     """An `Enhancer` at work on one file; see `Enhancer.watched`."""
 
     enhancer: Enhancer
@@ -185,16 +220,15 @@ class Watched:
     output: Path
     on_tile: Callable[[int, int], None]
     _notes: list[str] = field(default_factory=list)
-    _has_begun: bool = False
+    _held_bytes: int | None = None
     _is_still: bool = False
 
     def info(self, source: SourceInfo) -> SourceInfo:
         """As `Enhancer.info`, with what was noted since."""
         with self._named():
             info = self.enhancer.info(source)
-            if not self._has_begun:
-                self.enhancer.check_room(info, self.output.suffix)
-                self._has_begun = True
+            if self._held_bytes is None:
+                self._held_bytes = self.enhancer.hold_room(info, self.output.suffix)
                 self._is_still = info.kind == "picture"
         return replace(info, notes=(*info.notes, *self._notes))
 
@@ -209,6 +243,12 @@ class Watched:
             # A picture's encoder may need what a large tile took.
             self.enhancer.release()
         return large
+
+    def close(self) -> None:
+        """Says that the file is written, or never will be: others may have its memory."""
+        if self._held_bytes:
+            self.enhancer.give_room(self._held_bytes)
+            self._held_bytes = 0
 
     @contextmanager
     def _named(self) -> Iterator[None]:

@@ -71,6 +71,15 @@ def bytes_per_pixel(kind: SourceKind, suffix: str) -> int:
     return _WEBP_BYTES_PER_PIXEL if suffix.lower() == ".webp" else PICTURE_BYTES_PER_PIXEL
 
 
+def free_bytes(limit_bytes: int | None) -> int:
+    """What can be taken now, by the narrowest of all limits; negative where a reserve is gone.
+
+    Args:
+        limit_bytes: What a user allows this process in all; None allows all that is free.
+    """
+    return min(limit.bytes for limit in read_limits(limit_bytes))
+
+
 def refuse_without_room(
     width: int,
     height: int,

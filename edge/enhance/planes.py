@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from faceguard.edge.enhance.alpha import colour_to_enlarge, with_alpha
+from faceguard.edge.enhance.alpha import colour_to_enlarge, with_alpha_of
 from faceguard.edge.enhance.colour import from_bgr, to_bgr
-from faceguard.edge.types import Image, ImageKind, PixelFormat
+from faceguard.edge.types import Image, ImageKind
 from faceguard.engines.closing import Closing
 from faceguard.engines.upscaling.plain import enlarge_plain
 
@@ -25,7 +25,7 @@ OnTile = Callable[[int, int], None]
 """Called with how many tiles of a picture are done, and how many it has."""
 
 
-class Enlarger(Closing, Protocol):
+class Network(Closing, Protocol):
     """What a network is to the camera; see `faceguard.engines.upscaling.upscaler.Upscaler`.
 
     Attributes:
@@ -54,12 +54,12 @@ class Enlarger(Closing, Protocol):
         ...
 
 
-def enlarged(image: Image, enlarger: Enlarger, matrix: int, on_tile: OnTile | None) -> Image:
+def enlarged(image: Image, network: Network, matrix: int, on_tile: OnTile | None) -> Image:
     """A picture whose sides are so many times as long, in the same format.
 
     Args:
         image: The picture; it is not written to.
-        enlarger: The network.
+        network: The network.
         matrix: Which matrix made its colours; see `colour.matrix_of`.
         on_tile: Called after each tile of the network.
 
@@ -68,21 +68,18 @@ def enlarged(image: Image, enlarger: Enlarger, matrix: int, on_tile: OnTile | No
         InferenceError: The network failed.
     """
     form = image.format
-    width, height = image.width * enlarger.scale, image.height * enlarger.scale
+    width, height = image.width * network.scale, image.height * network.scale
     first = image.planes[0]
-    if form is PixelFormat.BGR:
-        planes: tuple[Plane, ...] = (enlarger.bgr(first, on_tile=on_tile),)
-    elif form is PixelFormat.BGRA:
-        colour = enlarger.bgr(colour_to_enlarge(first), on_tile=on_tile)
-        alpha = enlarge_plain(np.ascontiguousarray(first[..., 3]), enlarger.scale)
-        planes = (with_alpha(colour, alpha),)
-    elif enlarger.colours == "bgr":
-        pixels = enlarger.bgr(to_bgr(image, matrix), on_tile=on_tile)
+    if not form.is_yuv:
+        colour = network.bgr(colour_to_enlarge(first), on_tile=on_tile)
+        planes: tuple[Plane, ...] = (with_alpha_of(colour, first, network.scale),)
+    elif network.colours == "bgr":
+        pixels = network.bgr(to_bgr(image, matrix), on_tile=on_tile)
         return from_bgr(pixels, ImageKind(form, width, height, image.full_range), matrix)
     else:
-        luma = enlarger.luma(first, bits=form.bits, full_range=image.full_range, on_tile=on_tile)
+        luma = network.luma(first, bits=form.bits, full_range=image.full_range, on_tile=on_tile)
         chroma = (
-            _chroma(plane, spec, enlarger.scale, width, height, form.bits)
+            _chroma(plane, spec, network.scale, width, height, form.bits)
             for spec, plane in zip(form.planes[1:], image.planes[1:], strict=True)
         )
         planes = (luma, *chroma)

@@ -12,8 +12,7 @@ from faceguard.edge.config.model import Config
 from faceguard.edge.config.upscale import SnapshotsUpscale, StreamUpscale
 from faceguard.edge.enhance.colour import matrix_of
 from faceguard.edge.enhance.limits import refuse_without_room
-from faceguard.edge.enhance.planes import Enlarger as Network
-from faceguard.edge.enhance.planes import enlarged
+from faceguard.edge.enhance.planes import Network, enlarged
 from faceguard.edge.enhance.region import cut_out
 from faceguard.edge.live.enlarger import Enlarger, Stills
 from faceguard.edge.live.sharpener import Sharp, Sharpener
@@ -73,9 +72,7 @@ class OpenModel(Closing):
             InferenceError: The runtime failed.
         """
         area = view.area
-        refuse_without_room(
-            area.width * view.scale, area.height * view.scale, None, advice=_ADVICE
-        )
+        refuse_without_room(area.width * view.scale, area.height * view.scale, None, advice=_ADVICE)
         # The whole picture says which matrix made its colours.
         return enlarged(
             cut_out(image, area), self._network, matrix_of(image), lambda _done, _of: go_on()

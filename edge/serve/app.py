@@ -226,10 +226,7 @@ class Pictures:
                     "send a smaller picture, or ask for a smaller scale",
                 )
             check_side(wide, tall, wish.format or size.format)
-            # The picture, and its covered copy where that is not the answer itself; the answer,
-            # and its file, which may be as large.
-            copies = 1 if wish.model is None else 2
-            share.grow(size.channels * (copies * size.pixels + 2 * wide * tall))
+            share.grow(room_bytes(size, wish))
 
         still = decode(data, max_pixels=settings.max_pixels, admit=admit)
         data.clear()
@@ -247,6 +244,27 @@ class Pictures:
 
     def _took(self, stage: str, seconds: float) -> None:
         self._house.counts.stage_s.labels(stage).observe(seconds)
+
+
+def room_bytes(size: Size, wish: Wish) -> int:
+    """What a picture takes at most, from when it is decoded until it is sent.
+
+    Args:
+        size: What its header says.
+        wish: What shall become of it.
+    """
+    large = size.pixels * wish.scale**2
+    # The picture, and its covered copy where that is not the answer itself; the answer, and its
+    # file, which may be as large.
+    copies = 1 if wish.model is None else 2
+    room = size.channels * (copies * size.pixels + 2 * large)
+    if size.channels == 4:
+        # Colours without alpha: what the network is given, and what lies on white for JPEG.
+        if wish.model is not None:
+            room += 3 * size.pixels
+        if (wish.format or size.format) == "jpeg":
+            room += 3 * large
+    return room
 
 
 class _PictureResponse(Response):

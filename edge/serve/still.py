@@ -22,6 +22,8 @@ from faceguard.edge.sources.pillow import reading
 from faceguard.edge.types import Image, PixelFormat
 from faceguard.engines.errors import InputError
 
+# Thumbnails, masks and smaller copies beside a TIFF's own page; no scan needs more.
+_MOST_SIDE_PAGES = 32
 _FORMAT = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp"}
 
 
@@ -82,9 +84,7 @@ def decode(data: bytes | bytearray, *, max_pixels: int, admit: Callable[[Size], 
             with open_picture(path, max_pixels=max_pixels) as source:
                 info = source.info
                 if info.kind == "animation" or (info.frames or 1) > 1:
-                    raise Refusal(
-                        400, "the picture: is an animation or has several pages; send a still one"
-                    )
+                    raise _not_still()
                 image = next(iter(source)).image
         except InputError as error:
             # Only we know under which name it was read.
@@ -107,6 +107,8 @@ def _size(path: Path, max_pixels: int) -> Size:
         path.open("rb") as file,
         Pil.open(file, formats=[kind]) as picture,
     ):
+        if _has_more(picture, kind):
+            raise _not_still()
         channels = 4 if picture.has_transparency_data else 3
         width, height = picture.size
     size = Size(width, height, _FORMAT.get(kind, "png"), channels)
@@ -119,6 +121,26 @@ def _size(path: Path, max_pixels: int) -> Size:
     if not size.pixels:
         raise Refusal(400, "the picture: has no pixels; send a whole one")
     return size
+
+
+def _has_more(picture: Pil.Image, kind: str) -> bool:
+    """Whether it is clear from the file's beginning that there is more than one picture.
+
+    To count all of a long animation takes most of a second.
+    """
+    if kind in ("GIF", "PNG", "WEBP"):
+        return bool(getattr(picture, "is_animated", False))
+    if kind != "TIFF":
+        return False  # what else a JPEG holds is left out
+    try:
+        picture.seek(_MOST_SIDE_PAGES + 1)
+    except EOFError:
+        return False
+    return True
+
+
+def _not_still() -> Refusal:
+    return Refusal(400, "the picture: is an animation or has several pages; send a still one")
 
 
 @contextmanager

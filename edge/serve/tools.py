@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 
 from faceguard.edge.redactor import Redactor
-from faceguard.edge.serve.enlarging import Enlarger
+from faceguard.edge.serve.enlarging import Network
+from faceguard.edge.serve.held import Held
 from faceguard.edge.serve.settings import ServeSettings
 from faceguard.engines.catalogue import Catalogue, read_catalogue
 from faceguard.engines.closing import Closing
 from faceguard.engines.errors import ModelMissing, UsageError
 from faceguard.engines.store import find_graph
+from faceguard.engines.upscaling.limits import Limit, read_limits
 from faceguard.engines.upscaling.opening import open_upscaler
 
 _log = logging.getLogger(__name__)
@@ -22,7 +26,7 @@ _USUAL = ("espcn-x2", "espcn-x3", "espcn-x4")
 class Tools(Closing):
     """Belongs to one thread: the one that opened it."""
 
-    def __init__(self, redactor: Redactor, enlargers: Mapping[str, Enlarger]) -> None:
+    def __init__(self, redactor: Redactor, enlargers: Mapping[str, Network]) -> None:
         """Takes them over.
 
         Args:
@@ -73,14 +77,31 @@ def offered(settings: ServeSettings, catalogue: Catalogue | None = None) -> dict
     return found
 
 
+def limits_beside(held: Held, limit_bytes: int | None) -> list[Limit]:
+    """What tiles may take: what is free, less what pictures were promised and do not hold yet.
+
+    Never less than half of what is free: on a small machine nothing could be enlarged else.
+
+    Args:
+        held: What pictures hold.
+        limit_bytes: See `read_limits`.
+    """
+    promised = max(0, held.most_bytes - held.bytes)
+    return [
+        replace(limit, reserve_bytes=limit.reserve_bytes + min(promised, max(0, limit.bytes) // 2))
+        for limit in read_limits(limit_bytes)
+    ]
+
+
 def open_tools(
-    settings: ServeSettings, models: Mapping[str, int], say: Callable[[str], None]
+    settings: ServeSettings, models: Mapping[str, int], held: Held, say: Callable[[str], None]
 ) -> Tools:
     """Opens everything; what was never measured on this machine takes a while.
 
     Args:
         settings: How.
         models: What `offered` found.
+        held: What pictures hold, and may yet.
         say: Told what is done.
 
     Raises:
@@ -90,7 +111,7 @@ def open_tools(
     with ExitStack() as stack:
         say("opening the detector")
         redactor = stack.enter_context(Redactor(settings.redactor))
-        enlargers: dict[str, Enlarger] = {}
+        enlargers: dict[str, Network] = {}
         for name in models:
             say(f"opening {name}")
             enlargers[name] = stack.enter_context(
@@ -99,6 +120,7 @@ def open_tools(
                     memory_limit_bytes=settings.memory_limit_bytes,
                     catalogue=catalogue,
                     say=say,
+                    limits=partial(limits_beside, held),
                 )
             )
         tools = Tools(redactor, enlargers)

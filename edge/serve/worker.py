@@ -1,8 +1,8 @@
 """The one thread that owns the models, and works off what waits.
 
 Redactions are done one after the other. Pictures that are to be enlarged by one model go through
-it together where they are small; a large one goes alone. Between two tiles a redaction that waits is
-done, and a picture that nobody waits for any more is left.
+it together where they are small; a large one goes alone. Between two tiles a redaction that waits
+is done, and a picture that nobody waits for any more is left.
 """
 
 from __future__ import annotations

@@ -95,26 +95,24 @@ class Admission:
         """
         result = getattr(self._call, "result_bytes", None)
         if result is None:
-            result = pictures * width * height * self._enlarging.scale**2 * 3
+            result = self._usual_result(width, height, pictures)
         asked = (width, height, pictures)
         with self._lock:
             tile = self._choose(asked, result)
             self._chosen = _Choice(asked, result, tile)
             return tile
 
-    def check_result(self, width: int, height: int, scale: int, channels: int) -> None:
-        """Refuses a picture whose result has no room, before anything is computed.
+    def would_choose(self, width: int, height: int) -> Tile:
+        """The tile that a call would get now; it is not noted as one that was taken.
 
-        Args:
-            width: Of the picture in pixels.
-            height: Of the picture in pixels.
-            scale: Each side grows by this.
-            channels: Of the result, a byte each; a sample of 16 bits counts as two.
+        Where less is free than the best tile takes, what is kept of the last call is given back,
+        as that call would do.
 
         Raises:
-            NoRoom: It and the smallest tile are more than what is free.
+            NoRoom: As when it is called.
         """
-        self._check((width, height, 1), width * height * scale**2 * channels)
+        with self._lock:
+            return self._choose((width, height, 1), self._usual_result(width, height, 1))
 
     @contextmanager
     def results_of(self, size_bytes: int) -> Iterator[None]:
@@ -224,6 +222,9 @@ class Admission:
                     f"{show_bytes(limit.free_bytes)} is free {limit.where}; "
                     f"{advice(limit, missing, 'enlarge less of the picture')}"
                 )
+
+    def _usual_result(self, width: int, height: int, pictures: int) -> int:
+        return pictures * width * height * self._enlarging.scale**2 * 3
 
     def _now(self) -> list[Limit]:
         return self._limits(self._limit_bytes)

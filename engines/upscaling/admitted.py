@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from faceguard.engines.types import U8
     from faceguard.engines.upscaling.admission import Admission
     from faceguard.engines.upscaling.colour import Samples
+    from faceguard.engines.upscaling.tile import Tile
     from faceguard.engines.upscaling.upscaler import OnTile
 
 Answer = TypeVar("Answer")
@@ -26,7 +27,7 @@ class AdmittedUpscaler(Upscaler):
     """An upscaler whose tiles fit into what is free, and that begins again should it not do.
 
     Attributes:
-        admission: Chooses its tiles; `check_result` refuses a picture beforehand.
+        admission: Chooses its tiles.
     """
 
     def __init__(
@@ -72,6 +73,11 @@ class AdmittedUpscaler(Upscaler):
             plane.nbytes * self.scale**2,
             lambda: work(plane, bits=bits, full_range=full_range, on_tile=on_tile),
         )
+
+    def planned(self, width: int, height: int) -> tuple[Tile, int]:
+        """See `Upscaler.planned`; it waits for a call that is under way."""
+        with self._turns, self._lock:
+            return self._cut(width, height, self.admission.would_choose(width, height))
 
     def release(self) -> None:
         """Gives back what is kept for the next call."""

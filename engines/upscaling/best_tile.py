@@ -88,10 +88,13 @@ def best_tile(asked: Asked, pixels: int, overlap_px: int, takes: Takes | None = 
     widest, highest, together = width, height, pictures
     if takes is not None:
         widest, highest, together = takes.most.width, takes.most.height, takes.most.batch
+    # Wider ones leave no room for a single block's height: spares going through them.
+    widest = min(widest, pixels // (GRAIN_PX * least.batch) // GRAIN_PX * GRAIN_PX)
     costs: list[tuple[int, int, int]] = []
     for columns, across in _sides(width, least.width, widest, 2 * overlap_px):
         room = pixels // (_blocks(across) * least.batch) // GRAIN_PX * GRAIN_PX
-        # The highest that fits is the best for this width: fewer rows share less.
+        # The highest that fits is the best for this width, or within a block of it: fewer rows
+        # share less.
         found = next(_sides(height, least.height, min(highest, room), 2 * overlap_px), None)
         if found is not None:
             rows, down = found
@@ -105,7 +108,11 @@ def best_tile(asked: Asked, pixels: int, overlap_px: int, takes: Takes | None = 
 
 
 def _sides(length: int, least: int, most: int, shared: int) -> Iterator[tuple[int, int]]:
-    """How a side can be cut: the number of tiles and the length of each, longest first."""
+    """How a side can be cut: the number of tiles and the length of each, longest first.
+
+    Of lengths that end in the same block, which cost the same, the longest: there are fewest of it.
+    So there are never more than blocks in `most`, however long the side is.
+    """
     if least <= length <= most:
         yield 1, length
     core = most - shared
@@ -114,9 +121,10 @@ def _sides(length: int, least: int, most: int, shared: int) -> Iterator[tuple[in
     count = max(2, -(-(length - shared) // core))
     while (side := -(-(length - shared) // count) + shared) >= max(least, shared + 1):
         yield count, side
-        if side == shared + 1:
+        shorter = _blocks(side) - GRAIN_PX - shared
+        if shorter < 1:
             return
-        count += 1
+        count = -(-(length - shared) // shorter)
 
 
 def _blocks(side: int) -> int:

@@ -16,6 +16,7 @@ from faceguard.engines.manifest import check_whole
 from faceguard.engines.memory import show_bytes
 from faceguard.engines.runtime import open_runtime
 from faceguard.engines.upscaling.best_tile import Takes
+from faceguard.engines.upscaling.colour import CHROMA_REACH_PX
 from faceguard.engines.upscaling.limits import advice, read_limits
 from faceguard.engines.upscaling.measuring import Subject, footprint_of, key_of
 from faceguard.engines.upscaling.tile import Tile
@@ -68,7 +69,8 @@ def open_engine(
         say: Told what takes a while.
 
     Raises:
-        UsageError: It was built from another model, or does not take pictures.
+        UsageError: It was built from another model, does not take pictures, or only such as are
+            too small to be put together.
         ModelError: It is damaged, or was built for another machine.
         NoRoom: There is not enough memory for it.
     """
@@ -76,6 +78,7 @@ def open_engine(
     if manifest.catalogue != name:
         raise UsageError(f"{engine}: built from {manifest.catalogue or manifest.name}, not {name}")
     takes = _sizes(engine, manifest)
+    _check_sizes(engine, name, takes.most, enlarging)
     on_cpu = manifest.backend == "onnx"
     made_for = manifest.built_for
     key = key_of(
@@ -114,6 +117,16 @@ def _sizes(engine: Path, manifest: EngineManifest) -> Takes:
         raise UsageError(f"{engine}: takes no pictures (N, C, H, W)")
     (fewest, _, low, narrow), (most, _, high, wide) = notes[0].minimum, notes[0].maximum
     return Takes(Tile(narrow, low, fewest), Tile(wide, high, most))
+
+
+def _check_sizes(engine: Path, name: str, most: Tile, enlarging: Enlarging) -> None:
+    """Refuses an engine whose largest tile is all overlap: it would do small pictures only."""
+    least = 2 * max(enlarging.overlap_px, CHROMA_REACH_PX) + 1
+    if min(most.width, most.height) < least:
+        raise UsageError(
+            f"{engine}: built for {most.width}x{most.height} px at most, of which nothing is left "
+            f"beside the overlap of {name}; build it for {least}x{least} px or more"
+        )
 
 
 def _is_integrated() -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +23,11 @@ from faceguard.engines.upscaling.footprint import Footprint, Key
 
 _log = logging.getLogger(__name__)
 
+LOCK_LIMIT_S = 330.0
+"""A little more than measuring may take."""
+
+_FIRST_PAUSE_S = 0.01
+_LONGEST_PAUSE_S = 0.5
 _MOST = 16
 _MOST_BYTES = 1 << 20
 
@@ -75,42 +82,72 @@ def keep_note(graph: Path, footprint: Footprint) -> Path | None:
 
 
 @contextmanager
-def note_lock(graph: Path, key: Key) -> Iterator[None]:
+def note_lock(graph: Path, key: Key, *, limit_s: float = LOCK_LIMIT_S) -> Iterator[bool]:
     """Lets one process at a time measure a graph; where no lock can be had, all may.
 
     It waits as long as another measures, which has a time limit; the system lets go of the lock
-    of a process that dies.
+    of a process that dies. One that holds it for longer, because it was stopped or means no good,
+    is waited for no more.
+
+    Args:
+        graph: The graph or engine.
+        key: What is to be measured.
+        limit_s: So long it waits in all.
+
+    Yields:
+        Whether the lock is held.
     """
+    until_ns = time.monotonic_ns() + int(limit_s * 1e9)
     for path in _places(graph, key):
         lock = path.with_name(f".{path.name}.lock")
         try:
             lock.parent.mkdir(parents=True, exist_ok=True)
-            handle = _locked(lock)
+            handle = _locked(lock, until_ns)
         except OSError:
             continue
+        if handle is None:
+            _log.warning("%s is held by another process for too long: going on without it", lock)
+            break
         try:
-            yield
+            yield True
         finally:
             with suppress(OSError):
                 # While it is held: whoever waits for this file finds that it is the file no more.
                 lock.unlink()
             os.close(handle)
         return
-    yield
+    yield False
 
 
-def _locked(lock: Path) -> int:
+def _locked(lock: Path, until_ns: int) -> int | None:
+    """The locked file; None where another kept it until then."""
+    never = threading.Event()
+    pause_s = _FIRST_PAUSE_S
     while True:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if lock.stat().st_ino == os.fstat(handle).st_ino:
-                    return handle
+            if _is_taken(handle):
+                with suppress(FileNotFoundError):
+                    if lock.stat().st_ino == os.fstat(handle).st_ino:
+                        return handle
+                # Whoever held it took the file away: once more.
         except BaseException:
             os.close(handle)
             raise
-        os.close(handle)  # whoever held it took the file away: once more
+        os.close(handle)
+        left_s = (until_ns - time.monotonic_ns()) / 1e9
+        if left_s <= 0:
+            return None
+        never.wait(min(pause_s, left_s))
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def _is_taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _places(graph: Path, key: Key) -> list[Path]:

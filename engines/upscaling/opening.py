@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from faceguard.engines.upscaling.footprint import Footprint
     from faceguard.engines.upscaling.limits import Limit
 
+# How the system's loader words that there is no room for a library.
+_UNMAPPED = re.compile(r"failed to map segment|[Cc]annot allocate memory|[Nn]o space")
 _WORTHWHILE_OVERLAPS = 6
 _ANY_SIDE_PX = 1 << 14
 # Kernels of 3x3 are stored, and become 6x6 when the graph is loaded.
@@ -65,6 +68,7 @@ def open_upscaler(
     engine: Path | None = None,
     catalogue: Catalogue | None = None,
     say: Callable[[str], None] | None = None,
+    limits: Callable[[int | None], list[Limit]] = read_limits,
 ) -> AdmittedUpscaler:
     """Opens a super-resolution model by its name in the catalogue; nothing is fetched.
 
@@ -80,6 +84,7 @@ def open_upscaler(
             Runtime runs on the CPU.
         catalogue: The catalogue; None reads the usual one.
         say: Told, in words for people, what takes a while.
+        limits: Says at each call what may be taken, `memory_limit_bytes` observed.
 
     Raises:
         ModelUnknown: The catalogue has no such name.
@@ -106,7 +111,12 @@ def open_upscaler(
         takes = None
     try:
         admission = Admission(
-            name, enlarging, footprint, memory_limit_bytes=memory_limit_bytes, takes=takes
+            name,
+            enlarging,
+            footprint,
+            memory_limit_bytes=memory_limit_bytes,
+            takes=takes,
+            limits=limits,
         )
         least = (takes.least.width, takes.least.height) if takes is not None else (1, 1)
         return AdmittedUpscaler(runtime, enlarging, admission, name=name, least=least)
@@ -161,6 +171,17 @@ def _import_runtime(name: str) -> None:
         raise MissingPackage(
             f"{name} needs the Python package {error.name!r}; "
             "run: pip install 'faceguard-edge[cpu]'"
+        ) from error
+    except (ImportError, MemoryError, SystemError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if not isinstance(error, ImportError) or _UNMAPPED.search(reason):
+            raise NoRoom(
+                f"{name}: there is too little memory even to load onnxruntime, which runs it; "
+                "stop other programs, or allow more (ulimit -v, or the service's own limit)"
+            ) from error
+        raise MissingPackage(
+            f"{name}: onnxruntime cannot be loaded: {reason}; install it anew: "
+            "pip install --force-reinstall onnxruntime"
         ) from error
 
 

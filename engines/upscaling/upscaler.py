@@ -82,6 +82,7 @@ class Upscaler(Closing):
         self._lock = threading.Lock()
         self._scratch = Scratch()
         self._kind: tuple[tuple[int, int], int] | None = None
+        self._is_interrupted = threading.Event()
         self._input, self._output = self._specs()
 
     def bgr(self, pixels: U8, *, on_tile: OnTile | None = None) -> U8:
@@ -168,9 +169,18 @@ class Upscaler(Closing):
             NoRoom: There is too little memory even for the smallest tile.
         """
         with self._lock:
-            plan, batch = self._plan(width, height, self._choose(width, height))
-        rows, columns = plan.tile_shape
-        return Tile(columns, rows, min(batch, len(plan))), len(plan)
+            return self._cut(width, height, self._choose(width, height))
+
+    def interrupt(self) -> None:
+        """Has the call that is under way end with an InferenceError soon; later ones work.
+
+        May be called from any thread. Where the runtime can be interrupted the tile at hand is
+        given up, else it is the last. A call that has not begun is not affected.
+        """
+        self._is_interrupted.set()
+        interrupt = getattr(self._runtime, "interrupt", None)
+        if interrupt is not None:  # engines on a GPU cannot; a tile takes them a moment only
+            interrupt()
 
     def close(self) -> None:
         """Frees the runtime, once a call that is under way has ended."""
@@ -185,6 +195,7 @@ class Upscaler(Closing):
         on_tile: OnTile | None,
     ) -> list[Any]:
         with self._lock:
+            self._is_interrupted.clear()
             plans = self._plans(pictures)
             try:
                 outs = [self._empty(picture) for picture in pictures]
@@ -237,6 +248,12 @@ class Upscaler(Closing):
             by_size[width, height] = self._plan(width, height, tile)
         return [by_size[size] for size in sizes]
 
+    def _cut(self, width: int, height: int, tile: Tile) -> tuple[Tile, int]:
+        """How the tile comes out for a picture, and how many there are of it."""
+        plan, batch = self._plan(width, height, tile)
+        rows, columns = plan.tile_shape
+        return Tile(columns, rows, min(batch, len(plan))), len(plan)
+
     def _plan(self, width: int, height: int, tile: Tile) -> tuple[Plan, int]:
         batch, _, fixed_height, fixed_width = self._input.shape
         largest = Tile(fixed_width or tile.width, fixed_height or tile.height)
@@ -246,6 +263,8 @@ class Upscaler(Closing):
 
     def _run(self, jobs: Sequence[Job], group: Group, colour: Colour) -> None:
         """One inference."""
+        if self._is_interrupted.is_set():
+            raise InferenceError(f"{self.name}: it was interrupted")
         tile_shape = group.tile_shape
         # An engine of one shape takes its whole batch; what the rest of it holds plays no part.
         count = self._input.shape[0] or len(jobs)

@@ -106,6 +106,37 @@ def test_what_an_encoder_holds_is_reckoned_with(kind, name):
     assert still.info(SourceInfo("picture", 1500, 1000)).width == 3000
 
 
+def test_a_file_waits_for_memory_that_another_was_promised():
+    """Each of them fits alone."""
+    enhancer = Enhancer(Repeats(2), memory_limit_bytes=held().resident + (200 << 20))
+    source = SourceInfo("picture", 1500, 1500)  # 144 MB each
+    begun = threading.Event()
+    first = enhancer.watched(Path("a"), Path("a.png"), silent)
+    first.info(source)
+    small = enhancer.watched(Path("b"), Path("b.png"), silent)
+    small.info(SourceInfo("picture", 10, 10))
+
+    def second():
+        with enhancer.watched(Path("c"), Path("c.png"), silent) as after:
+            after.info(source)
+            begun.set()
+            after.info(source)
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    small.close()
+    assert not begun.wait(0.1)
+    first.close()
+    first.close()
+    assert begun.wait(20)
+    thread.join(20)
+    # All of it was given back.
+    assert enhancer._promised == 0
+    with pytest.raises(NoRoom), enhancer.watched(Path("d"), Path("d.png"), silent) as after:
+        after.info(SourceInfo("picture", 2000, 2000))
+    assert enhancer._promised == 0
+
+
 def test_memory_that_runs_out_all_the_same_is_no_crash():
     class Greedy(Repeats):
         def bgr(self, pixels, *, on_tile=None):

@@ -106,9 +106,11 @@ def test_nothing_stays_bare_but_where_a_user_said_so():
     for path in sorted((ROOT / "edge").rglob("*.py")):
         module = path.relative_to(ROOT).as_posix()
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.keyword) and node.arg == "uncovered":
-                says.append((module, ast.unparse(node.value)))
+        says += [
+            (module, ast.unparse(node.value))
+            for node in ast.walk(tree)
+            if isinstance(node, ast.keyword) and node.arg == "uncovered"
+        ]
         bare += [(module, line) for line in bare_lines(tree)]
     assert says == [("edge/commands/enhance.py", "not options.redact")]
     assert bare == [
@@ -125,7 +127,9 @@ def bare_lines(tree: ast.Module) -> list[str]:
     for node in ast.walk(tree):
         is_value = isinstance(node, ast.Attribute) and node.attr == "ASKED_FOR"
         # By its value, or by its name as a text, it could be had too.
-        is_made = isinstance(node, ast.Call | ast.Subscript) and ast.unparse(node).startswith("Bare")
+        is_made = isinstance(node, ast.Call | ast.Subscript) and ast.unparse(node).startswith(
+            "Bare"
+        )
         if is_value or is_made:
             around: ast.AST = node
             while not isinstance(around, ast.Compare | ast.IfExp | ast.If | ast.FunctionDef):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
+from faceguard.edge.budget import UNLIMITED
+from faceguard.edge.config.model import Config
+from faceguard.edge.config.upscale import SnapshotsUpscale, StreamUpscale
+from faceguard.edge.enhance import limits
 from faceguard.edge.live import enlarging as module
 from faceguard.edge.live import pace
 from faceguard.edge.live.deliver import Shown
@@ -15,6 +20,7 @@ from faceguard.edge.live.enlarger import Enlarger
 from faceguard.edge.live.enlarging import Enlarging
 from faceguard.edge.live.sharpener import Sharpener
 from faceguard.edge.live.timeline import TIME_BASE
+from faceguard.edge.live.upscaling import OpenModel, Upscaling
 from faceguard.edge.live.zoom import Zoom
 from faceguard.edge.meters import Meters
 from faceguard.edge.redact import redact
@@ -23,7 +29,9 @@ from faceguard.edge.slot import Closed, Slot
 from faceguard.edge.style import Style
 from faceguard.edge.types import Cover, Frame, Image, PixelFormat, SafeFrame
 from faceguard.engines.closing import Closing
-from faceguard.engines.errors import InferenceError
+from faceguard.engines.errors import InferenceError, NoRoom
+from faceguard.engines.upscaling.limits import Limit
+from tests.edge.enhance.repeats import Repeats
 from tests.edge.live.house import until
 from tests.edge.live.sharp import Marking, is_sharp
 
@@ -267,3 +275,39 @@ def test_those_after_it_may_leave_first(room: Room) -> None:
     assert room.room.join(20)
     with pytest.raises(Closed):
         room.give(1)
+
+
+def test_a_model_that_is_left_behind_is_named(no_thread_left: None) -> None:
+    """One that hangs in its runtime, where nobody can call it back."""
+    upscale = {"stream": {"model": "espcn-x2"}, "snapshots": {"model": "espcn-x2"}}
+    config = Config.model_validate({"camera": {"kind": "synthetic"}, "upscale": upscale})
+    model, go = Marking(), threading.Event()
+
+    def hangs() -> Marking:
+        go.wait(60)
+        return model
+
+    both = {StreamUpscale: hangs, SnapshotsUpscale: model.open}
+    meters = Meters()
+    made = Upscaling(
+        *(lambda: config, lambda: UNLIMITED, meters, Quiet(meters)),
+        open_with=lambda use: both[type(use)](),
+    )
+    until(lambda: model.opened)
+    made.close()
+    found = made.hanging
+    go.set()
+    until(lambda: model.closed == 2)
+    assert found == ["stream"]
+
+
+def test_without_room_the_configuration_is_named_and_no_option(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = Limit(1000, 0, "of the machine's memory", "resident", shared=True)
+    monkeypatch.setattr(limits, "read_limits", lambda _limit: [full])
+    image = Image.blank(PixelFormat.I420, 32, 16)
+    with OpenModel(Repeats(2)) as model, pytest.raises(NoRoom) as refused:
+        model.sharpened(image, Zoom(2).view(32, 16), lambda: None)
+    assert "`upscale`" in str(refused.value)
+    assert "--" not in str(refused.value)

@@ -263,6 +263,22 @@ def test_whoever_hurries_gets_no_answer_at_once(model: Marking, asked: Sharpener
     assert found == [Plain("late"), Plain("ending")]
 
 
+def test_what_is_given_up_before_it_is_asked_for_gets_no_answer(
+    model: Marking, asked: Sharpener
+) -> None:
+    _until_sharp(asked)
+    seen = len(model.seen)
+    asked.expect()
+    asked.give_up()
+    assert asked.ask(_picture(), VIEW, 20) == Plain("late")
+    assert len(model.seen) == seen
+    # The next one is another question, and so is one that is expected.
+    assert isinstance(asked.ask(_picture(), VIEW, 20), Image)
+    asked.give_up()
+    asked.expect()
+    assert isinstance(asked.ask(_picture(), VIEW, 20), Image)
+
+
 @pytest.mark.parametrize("error", [InferenceError("the GPU is gone"), MemoryError(), OSError()])
 def test_a_model_that_fails_is_opened_anew_with_pauses(
     model: Marking, asked: Sharpener, error: Exception, caplog: pytest.LogCaptureFixture

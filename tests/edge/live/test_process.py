@@ -6,9 +6,12 @@ import itertools
 import threading
 from dataclasses import replace
 
+import av
 import pytest
 
+from faceguard.edge.av_image import view
 from faceguard.edge.budget import Budget
+from faceguard.edge.enhance.colour import matrix_of
 from faceguard.edge.live.process import Process
 from faceguard.edge.live.slate import Slate
 from faceguard.edge.lookahead import NO_VERDICT
@@ -24,12 +27,13 @@ from tests.edge.live.room import (
     LOST,
     UP,
     Room,
+    frame,
     from_frame,
     plan,
     safe_in,
     wholes,
 )
-from tests.edge.live.scene import Scene, Truthful, boxed
+from tests.edge.live.scene import SIZE, Scene, Truthful, boxed
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
@@ -314,3 +318,26 @@ def test_a_score_below_the_plans_covers_nothing():
     with Room(scene, Unsure(scene)) as room:
         room.give(0)
         assert room.one().cover.masks == ()
+
+
+# What frames say of themselves.
+
+
+def test_covered_frames_say_which_matrix_made_their_colours_like_those_between_them():
+    """Else a network for B, G, R would give them other colours, and video would flicker."""
+    scene = Scene(there=lambda index, _face: index == 1)
+    faults = [FinderFault.NONE, FinderFault.NONE, FinderFault.ENGINE]
+    broken = FaultyFinder(scene, Script(faults, FinderFault.NONE))
+    with Room(scene, broken, plan(1, 0)) as room:
+        for number in range(3):
+            one = frame(scene, number)
+            decoded = av.VideoFrame(*SIZE, "yuv420p")
+            decoded.colorspace = 1  # ITU-R BT.709
+            owned = view(decoded)
+            for into, plane in zip(owned.planes, one.image.planes, strict=True):
+                into[...] = plane
+            room.taken.put(replace(one, image=owned))
+        frames = room.rest()
+    assert [len(one.cover.masks) for one in frames[:2]] == [0, 2]
+    assert wholes(frames) == [None, None, "InferenceError"]
+    assert [matrix_of(one.image) for one in frames] == [1, 1, 1]

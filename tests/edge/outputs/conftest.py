@@ -35,9 +35,9 @@ def taking(tmp_path, meters):
     """Starts snapshots with some settings, and ends them."""
     outputs = []
 
-    def start(folder=tmp_path / "shots", **settings):
+    def start(folder=tmp_path / "shots", enlarge=None, **settings):
         box = {"settings": SnapshotsOutput(folder=folder, **{"least_s": 0, **settings})}
-        output = Snapshots(lambda: box["settings"], "front", meters, Quiet(meters))
+        output = Snapshots(lambda: box["settings"], "front", meters, Quiet(meters), enlarge)
         output.box = box
         outputs.append(output)
         output.start()

@@ -179,6 +179,70 @@ def test_nothing_is_left_after_the_end(tmp_path, meters):
     assert len(shots(tmp_path)) == 10
 
 
+class Slow:
+    """Enlarges nothing, and waits until it is let go or given up; may fail."""
+
+    def __init__(self):
+        self.go, self.asked = threading.Event(), threading.Semaphore(0)
+        self.is_given_up = False
+        self.found = []
+        self.fails = 0
+
+    def expect(self):
+        self.is_given_up = False
+
+    def give_up(self):
+        self.is_given_up = True
+
+    def __call__(self, frame):
+        self.asked.release()
+        if self.fails:
+            self.fails -= 1
+            raise MemoryError
+        until(lambda: self.is_given_up or self.go.is_set())
+        self.found.append(self.is_given_up)
+        return frame
+
+
+def test_one_that_waits_hastens_the_one_in_work_and_nothing_else(taking):
+    enlarge = Slow()
+    output = taking(enlarge=enlarge, on=("appears",), least_s=2.0)
+    output.offer((safe(), event(track=1)))
+    assert enlarge.asked.acquire(timeout=20)
+    # Neither of these is going to be written.
+    output.offer((safe(), event("face-leaves", track=1, at_s=5)))
+    output.offer((safe(), event(track=2, at_s=1)))
+    assert not enlarge.is_given_up
+    output.offer((safe(), event(track=3, at_s=3)))
+    assert enlarge.asked.acquire(timeout=20)
+    enlarge.go.set()
+    drained(output)
+    assert enlarge.found == [True, False]
+
+
+def test_one_that_waited_before_the_other_was_begun_hastens_it_too(taking):
+    enlarge = Slow()
+    output = taking(enlarge=enlarge)
+    output.offer((safe(), event(track=1)))
+    assert enlarge.asked.acquire(timeout=20)
+    output.offer((safe(), event(track=2, at_s=1)))
+    output.offer((safe(), event(track=3, at_s=2)))
+    enlarge.go.set()
+    drained(output)
+    assert enlarge.found == [True, True, False]
+
+
+def test_after_one_that_could_not_be_enlarged_none_is_hastened_for_it(taking, meters):
+    enlarge = Slow()
+    enlarge.fails = 1
+    output = taking(enlarge=enlarge)
+    output.offer((safe(), event(track=1)))
+    until(lambda: meters.value("output_failures_total", output="snapshots") == 1)
+    output.offer((safe(), event("camera-up")))
+    output.offer((safe(), event(track=2, at_s=1)))
+    assert not enlarge.is_given_up
+
+
 KILLED = """
 import sys
 from pathlib import Path

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from io import BytesIO
 from typing import Any
 
@@ -16,10 +17,13 @@ import httpx
 import numpy as np
 from PIL import Image as Pil
 
+from faceguard.edge.redact import redact
 from faceguard.edge.redactor import Redactor
 from faceguard.edge.serve.service import Service
 from faceguard.edge.serve.settings import ServeSettings
 from faceguard.edge.serve.tools import Tools
+from faceguard.edge.style import Style
+from faceguard.edge.types import Cover, Frame, Image, SafeFrame
 from faceguard.edge.verdict import FaceFinder
 from faceguard.engines.closing import Closing
 from faceguard.engines.types import U8
@@ -161,3 +165,8 @@ def raw(served: Served, first: bytes = b"", buffer: int | None = None) -> Iterat
         client.connect(served.address)
         client.sendall(first)
         yield client
+
+
+def safe_frame(pixels: U8) -> SafeFrame:
+    """A frame with nothing to cover."""
+    return redact(Frame(Image.from_bgr(pixels), 0, 0, Fraction(1)), Cover(), Style())

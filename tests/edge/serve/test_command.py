@@ -143,11 +143,13 @@ def test_a_face_is_covered_and_sigterm_ends_it_in_order(tmp_path, sample_path):
 def test_a_picture_is_enlarged_and_ctrl_c_ends_it(tmp_path, engine_path, sample_path):
     engine_path("espcn-x2")
     pixels = noise(40, 30)
-    with Process(tmp_path, *model()) as service:
+    with Process(tmp_path, "--no-bare", *model()) as service:
         for path, shape in (("/v1/enhance", (60, 80, 3)), ("/v1/redact", (30, 40, 3))):
             answer = service.client.post(path, content=as_file(pixels))
             assert answer.status_code == 200, answer.text
             assert pixels_of(answer.content).shape == shape
+        bare = service.client.post("/v1/enhance?redact=false", content=as_file(pixels))
+        assert bare.status_code == 403
         assert "espcn-x2" in service.client.get("/").text
         assert service.client.get("/openapi.json").json()["paths"]["/v1/enhance"]
         service.process.send_signal(signal.SIGHUP)  # nothing to be read anew

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from faceguard.edge.redact import changed_together
 from faceguard.edge.serve.answer import encode
 from faceguard.edge.types import Frame, Image
 from faceguard.engines.errors import InferenceError
 from tests.edge.faces import Scripted, detections
-from tests.edge.serve.served import Doubling, as_file, noise, pixels_of, serving
+from tests.edge.outputs.waiting import until
+from tests.edge.serve.served import (
+    Doubling,
+    as_file,
+    doubled,
+    noise,
+    pixels_of,
+    safe_frame,
+    serving,
+)
 
 GOOD = as_file(noise())
+ROOT = Path(__file__).parents[3]
 NAME = "petra-at-the-beach"
 
 
@@ -103,3 +116,87 @@ def test_pictures_lie_in_memory_only(tmp_path, monkeypatch):
     assert seen
     assert not any(seen)
     assert not list(tmp_path.rglob("*"))
+
+
+def test_what_went_together_is_made_of_the_safe_pictures_alone():
+    safes = [safe_frame(noise(seed=n)) for n in range(2)]
+    given = []
+
+    def change(images):
+        given.extend(images)
+        return [Image.from_bgr(doubled(image.planes[0])) for image in images]
+
+    large = changed_together(safes, change)
+    assert given == [safe.image for safe in safes]
+    assert [frame.image.width for frame in large] == [48, 48]
+    assert [frame.cover for frame in large] == [safe.cover for safe in safes]
+    with pytest.raises(ValueError, match="2 pictures went in and 1 came out"):
+        changed_together(safes, lambda images: images[:1])
+
+
+def test_only_these_put_another_picture_into_a_safe_frame():
+    """Each hands over what it was given: a function that ignored that could let any picture out."""
+    found = []
+    for path in sorted((ROOT / "edge").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        from_redact = {
+            name.asname or name.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == "faceguard.edge.redact"
+            for name in node.names
+            if name.name in ("changed", "changed_together")
+        }
+        for node in ast.walk(tree):
+            # By its module's name it would not be seen.
+            assert getattr(node, "attr", "") != "changed_together", path
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in from_redact:
+                found.append((path.relative_to(ROOT).as_posix(), ast.unparse(node.args[1])))
+    assert found == [
+        ("edge/enhance/enhancer.py", "self.image"),
+        (
+            "edge/enhance/enhancer.py",
+            "lambda image: self.enhancer.image(image, on_tile=self.on_tile)",
+        ),
+        (
+            "edge/live/enlarger.py",
+            "lambda image: self._enlarged(image, limit_s, cause)",
+        ),
+        (
+            "edge/serve/worker.py",
+            "lambda images: enlarge_all(images, tools.enlargers[name], between)",
+        ),
+    ]
+
+
+def test_a_bare_answer_leaves_a_trace(caplog):
+    caplog.set_level(logging.INFO)
+    with serving() as served:
+        for asked in ("redact=true", "redact=false", "scale=2"):
+            assert served.post(f"/v1/enhance?{asked}", GOOD).status_code == 200
+        served.post("/v1/redact", GOOD)
+        served.post("/v1/enhance?redact=false", b"no picture")
+        until(lambda: len(access(caplog)) == 5)
+        assert served.value("left_bare_total") == 1
+        assert b"faceguard_serve_left_bare_total 1.0" in served.client.get("/metrics").content
+    bare = [record for record in access(caplog) if record.fields["bare"]]
+    assert len(bare) == 1
+    assert bare[0].getMessage().endswith("bytes, bare")
+
+
+def access(caplog):
+    return [
+        record
+        for record in caplog.records
+        if record.name == "faceguard.edge.serve.access" and record.fields["method"] == "POST"
+    ]
+
+
+def test_a_service_that_leaves_nothing_bare():
+    with serving(may_be_bare=False) as served:
+        answer = served.post("/v1/enhance?redact=false", GOOD)
+        assert answer.status_code == 403
+        assert "redact=false" in answer.json()["error"]
+        for asked in ("", "?redact=true"):
+            answer = served.post(f"/v1/enhance{asked}", GOOD)
+            assert answer.headers["faceguard-redacted"] == "true"
+        assert served.value("left_bare_total") == 0

@@ -9,8 +9,19 @@ import httpx
 import numpy as np
 import pytest
 
+from faceguard.edge.heat.reading import Survey
+from faceguard.edge.redactor import Redactor
+from faceguard.edge.serve.asking import Asking
+from faceguard.edge.serve.counts import Counts
+from faceguard.edge.serve.held import Held, Share
+from faceguard.edge.serve.job import Job
 from faceguard.edge.serve.pace import Pace, retry_s
+from faceguard.edge.serve.still import decode
+from faceguard.edge.serve.tools import Tools
+from faceguard.edge.serve.waiting import Waiting
+from faceguard.edge.serve.worker import Worker
 from faceguard.engines.errors import InferenceError
+from tests.edge.faces import Scripted, detections
 from tests.edge.outputs.waiting import until
 from tests.edge.serve.served import (
     PLAIN,
@@ -104,6 +115,69 @@ def test_a_redaction_does_not_wait_for_an_enlargement(shut):
     answer = shut.post("/v1/redact", GOOD)
     assert answer.status_code == 200
     assert not shut.first.done()
+
+
+def test_redactions_that_keep_coming_do_not_hold_up_an_enlargement():
+    waited = []
+
+    class Slow(Doubling):
+        """Once four redactions wait: two tiles, noting how many wait after each."""
+
+        def many(self, pictures, *, on_tile=None):
+            self.began.set()
+            until(lambda: waiting(served) == 4)
+            for tile in range(2):
+                on_tile(tile, 2)
+                waited.append(waiting(served))
+            return [doubled(picture) for picture in pictures]
+
+    network = Slow()
+    with serving(network=network) as served, ThreadPoolExecutor(8) as pool:
+        first = pool.submit(served.post, "/v1/enhance", GOOD)
+        assert network.began.wait(30)
+        others = [pool.submit(served.post, "/v1/redact", GOOD) for _ in range(4)]
+        assert first.result(60).status_code == 200
+        assert [other.result(60).status_code for other in others] == [200] * 4
+        assert waited == [3, 2]
+
+
+def test_an_enlargement_is_left_while_a_redaction_is_done_between_its_tiles():
+    network, go, begun = Doubling(), threading.Event(), threading.Event()
+    network.gate.clear()
+    looks = []
+
+    def look():
+        if looks:  # the enlargement's own comes first
+            begun.set()
+            go.wait(60)
+        looks.append(1)
+        return detections()
+
+    held, queue = Held(1 << 20), Waiting(4)
+    counts = Counts(queue=lambda: 0, held_bytes=lambda: 0, survey=Survey)
+    tools = Tools(Redactor(finder=Scripted(look)), {"doubling-x2": network})
+    worker = Worker(
+        lambda _: tools, queue, counts, Pace(), batch=1, gather_s=0.0, on_change=lambda: None
+    )
+    asking = Asking({"doubling-x2": 2})
+    picture = decode(GOOD, max_pixels=1000, admit=lambda _: None)
+    jobs = [
+        Job(wish, picture, Share(held)) for wish in (asking.enlargement([]), asking.redaction([]))
+    ]
+    with worker:
+        worker.start()
+        queue.put(jobs[0])
+        assert network.began.wait(30)
+        queue.put(jobs[1])
+        assert begun.wait(30)
+        assert worker.busy_s > 0
+        worker.leave()
+        assert [job.is_over for job in jobs] == [True, True]
+        go.set()
+        # The gate is still shut: it ends only because it was left.
+        worker.close(30)
+        assert not worker.is_alive
+    assert network.ended == 0
 
 
 def test_one_bad_picture_of_a_batch_does_not_take_the_others_with_it():

@@ -11,13 +11,16 @@ import pytest
 from PIL import Image as Pil
 
 from faceguard.edge.redactor import Redactor
+from faceguard.edge.serve import still
+from faceguard.edge.serve.answer import check_side, encode
+from faceguard.edge.serve.refusal import Refusal
 from faceguard.edge.serve.service import Service
 from faceguard.edge.serve.settings import ServeSettings
 from faceguard.edge.serve.tools import Tools
 from faceguard.engines.errors import InferenceError, NoRoom
 from tests.edge.faces import Scripted, detections
 from tests.edge.outputs.waiting import until
-from tests.edge.serve.served import PLAIN, Doubling, as_file, noise, saved, serving
+from tests.edge.serve.served import PLAIN, Doubling, as_file, noise, safe_frame, saved, serving
 
 GOOD = as_file(noise())
 
@@ -73,6 +76,34 @@ def test_more_than_one_picture(served):
     for form in ("GIF", "WEBP", "TIFF", "PNG"):
         data = saved(first, form, save_all=True, append_images=[second])
         assert "still" in why(served.post("/v1/redact", data), 400)
+
+
+def test_a_long_animation_is_refused_before_its_frames_are_counted(served, monkeypatch):
+    frames = [Pil.fromarray(noise(seed=n)) for n in range(3)]
+    opened = []
+    monkeypatch.setattr(still, "open_picture", lambda *_, **__: opened.append(1))
+    for form in ("GIF", "WEBP", "PNG"):
+        data = saved(frames[0], form, save_all=True, append_images=frames[1:])
+        assert "still" in why(served.post("/v1/redact", data), 400)
+    many = saved(frames[0], "TIFF", save_all=True, append_images=frames * 12)
+    assert "still" in why(served.post("/v1/redact", many), 400)
+    assert not opened
+
+
+def test_a_side_that_no_encoder_takes_is_refused_before_the_work(served):
+    wide = as_file(np.zeros((1, 200_000, 3), np.uint8))
+    with pytest.raises(Refusal, match="1000000 a side"):
+        check_side(1_000_001, 1, "png")
+    check_side(1_000_000, 1, "png")
+    assert encode_wide(1_000_000)
+    with pytest.raises(Refusal):
+        encode_wide(1_000_001)
+    assert "65500" in why(served.post("/v1/redact", wide, params={"format": "jpeg"}), 422)
+
+
+def encode_wide(width):
+    frame = safe_frame(np.zeros((1, width, 3), np.uint8))
+    return encode(frame, "png", 90)
 
 
 def test_a_bomb_is_not_unfolded(served):
@@ -178,7 +209,7 @@ def test_pages_of_other_sites_and_other_names(served):
     assert post("/v1/redact", GOOD, headers=local).status_code == 200
 
 
-def test_a_network_that_fails_and_one_without_room():
+def test_a_network_that_fails_and_one_without_room(caplog):
     network = Doubling()
     with serving(network=network) as served:
         network.error = InferenceError("/secret/place/model.onnx: broke\nin two lines")
@@ -188,9 +219,13 @@ def test_a_network_that_fails_and_one_without_room():
         assert "secret" not in line
         network.error = KeyError("whatever")
         assert "unexpected" in why(served.post("/v1/enhance", GOOD), 500)
-        network.error = NoRoom("a tile takes 1.0 GB, and 0.5 GB are free of the machine's memory")
+        network.error = NoRoom("/secret/place: takes 1.0 GB; stop secretd (pid 4711, 2.0 GB)")
         answer = served.post("/v1/enhance", GOOD)
-        assert "1.0 GB" in why(answer, 503)
+        line = why(answer, 503)
+        assert "memory" in line
+        assert not any(word in line for word in ("secret", "4711", "GB"))
+        # Whoever runs the service needs the figures.
+        assert "stop secretd (pid 4711, 2.0 GB)" in caplog.text
         assert int(answer.headers["retry-after"]) >= 1
         network.error = MemoryError()
         assert "memory" in why(served.post("/v1/enhance", GOOD), 503)

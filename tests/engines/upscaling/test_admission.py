@@ -108,9 +108,9 @@ def test_more_memory_never_computes_more(width, height, overlap, one, other):
 def test_tiles_of_the_usual_size_and_no_larger():
     chosen = admission(Machine(PLENTY))(4096, 4096)
     assert usual_pixels(4) * 0.9 < chosen.pixels <= usual_pixels(4) == 256 * 256
-    # More overlap wants larger tiles: seven eighths of a side are kept.
-    wide = admission(Machine(PLENTY), overlap_px=32)(4096, 4096)
-    assert wide == Tile(512, 512)
+    # More overlap wants larger tiles: five sixths of a side are kept.
+    wide = admission(Machine(PLENTY), overlap_px=32)(3264, 3264)
+    assert wide == Tile(384, 384)
     assert admission(Machine(PLENTY))(100, 50) == Tile(100, 50)
 
 
@@ -171,10 +171,22 @@ def test_the_machines_own_limit_names_who_holds_the_rest():
 
 def test_a_result_without_room_is_refused_before_anything_is_computed():
     choose = admission(Machine(100 * MIB))
-    choose.check_result(1024, 1024, 2, 3)
+    choose(1024, 1024)
     with pytest.raises(NoRoom, match=r"the result 192 MB.* 100 MB is free of this test"):
-        choose.check_result(4096, 4096, 2, 3)
-    choose.check_result(4096, 4096, 2, 1)
+        choose(4096, 4096)
+
+
+def test_what_would_be_chosen_is_not_taken_for_kept():
+    machine = Machine(60 * MIB)
+    choose = admission(machine)
+    with choose.results_of(12 * MIB):
+        first = choose(1024, 1024)
+        assert choose.would_choose(64, 64) == Tile(64, 64)
+    machine.kept = 45 * MIB
+    # What was computed is what is kept, and not what was asked for between.
+    with choose.results_of(12 * MIB):
+        assert choose(1024, 1024) == first
+    assert machine.kept == 45 * MIB
 
 
 def test_what_is_asked_again_is_kept_and_takes_no_more():
@@ -266,3 +278,59 @@ def test_it_looks_at_this_machine():
     choose = Admission("made-x2", enlarging, footprint(), memory_limit_bytes=1)
     with pytest.raises(NoRoom, match="free under --memory-limit 1 B"):
         choose(64, 64)
+
+
+def every_side(length: int, least: int, most: int, shared: int) -> list[tuple[int, int]]:
+    """All ways to cut a side, however little sense they make."""
+    found = [(1, length)] if least <= length <= most else []
+    for count in range(2, max(2, length - shared) + 1):
+        side = -(-(length - shared) // count) + shared
+        if max(least, shared + 1) <= side <= most:
+            found.append((count, side))
+    return found
+
+
+@given(
+    st.integers(1, 400),
+    st.integers(1, 400),
+    st.integers(64, 1 << 16),
+    st.integers(0, 20),
+    st.booleans(),
+)
+def test_of_the_highest_tiles_of_each_width_no_other_computes_less(
+    width, height, pixels, overlap_px, is_built
+):
+    # Of an engine whose largest tile leaves something beside the overlap.
+    takes = Takes(Tile(16, 24), Tile(64, 96)) if is_built else None
+    asked = (width, height, 1)
+    least = least_tile(asked, overlap_px, takes)
+    width, height = max(width, least.width), max(height, least.height)
+    widest, highest = (takes.most.width, takes.most.height) if takes else (width, height)
+    heights = every_side(height, least.height, highest, 2 * overlap_px)
+    costs = []
+    for columns, across in every_side(width, least.width, widest, 2 * overlap_px):
+        fitting = [each for each in heights if work_pixels(Tile(across, each[1])) <= pixels]
+        if fitting:
+            rows, down = fitting[0]
+            costs.append(columns * rows * (work_pixels(Tile(across, down)) + 1024))
+    found = best_tile(asked, pixels, overlap_px, takes)
+    if not costs:
+        assert found == least
+        return
+    assert work_pixels(found) <= pixels
+    taken = len(cut(width, height, found, overlap_px)) * (work_pixels(found) + 1024)
+    assert taken == min(costs)
+
+
+@pytest.mark.parametrize("asked", [(32_000_000, 1, 1), (1, 32_000_000, 1), (90_000, 90_000, 1)])
+def test_the_search_does_not_grow_with_the_picture(asked, monkeypatch):
+    tried = []
+
+    def counted(tile: Tile) -> int:
+        tried.append(tile)
+        return work_pixels(tile)
+
+    monkeypatch.setattr("faceguard.engines.upscaling.best_tile.work_pixels", counted)
+    tile = best_tile(asked, usual_pixels(32), 32)
+    assert work_pixels(tile) <= usual_pixels(32)
+    assert len(tried) < 3000

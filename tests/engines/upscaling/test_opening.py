@@ -22,8 +22,15 @@ from faceguard.engines.errors import (
 from faceguard.engines.manifest import BuiltFor, EngineManifest, InputNote, OutputNote
 from faceguard.engines.upscaling.limits import held
 from faceguard.engines.upscaling.opening import open_upscaler, usual_upscaler
+from faceguard.engines.upscaling.tile import Tile
 from tests.engines.upscaling.enlarging_graphs import apart, noise
-from tests.engines.upscaling.memory_tools import MIB, SCALE, make_store, write_network
+from tests.engines.upscaling.memory_tools import (
+    MIB,
+    SCALE,
+    make_store,
+    run_program,
+    write_network,
+)
 
 # Of the made network, whatever its tile: the library's threads, weights and pools.
 PICTURE = noise(np.random.default_rng(4), 90, 70)
@@ -211,3 +218,72 @@ def test_an_engine_of_another_model_is_refused(made, tmp_path):
         engine = write_engine(tmp_path / f"engine{place}", other, (16, 48))
         with pytest.raises(UsageError, match=f"built from {other or 'made'}, not made-x2"):
             open_upscaler("made-x2", catalogue=made, engine=engine)
+
+
+def test_an_engine_whose_tiles_are_all_overlap_is_refused(made, tmp_path):
+    # The network's overlap is 4 px on each side.
+    engine = write_engine(tmp_path / "small", "made-x2", (4, 8))
+    with pytest.raises(UsageError, match=r"built for 8x8 px at most, .* build it for 9x9 px") as no:
+        open_upscaler("made-x2", catalogue=made, engine=engine)
+    assert "\n" not in str(no.value)
+    engine = write_engine(tmp_path / "large", "made-x2", (4, 9))
+    with open_upscaler("made-x2", catalogue=made, engine=engine, threads=2) as upscaler:
+        assert upscaler.bgr(PICTURE[:12, :12]).shape == (24, 24, 3)
+
+
+def test_to_look_at_a_plan_does_not_change_what_is_kept(made):
+    with open_upscaler("made-x2", catalogue=made, threads=2) as upscaler:
+        large = upscaler.bgr(PICTURE)
+        held_then = upscaler.admission._held
+        assert held_then is not None
+        assert upscaler.planned(40, 30) == (Tile(40, 30), 1)
+        upscaler.many([])  # chooses nothing: what is kept is still of the last
+        assert upscaler.admission._held == held_then
+        assert (upscaler.bgr(PICTURE) == large).all()
+
+
+def test_too_little_to_load_the_runtime_is_one_line(home):
+    program = """
+import json, resource, sys
+from pathlib import Path
+from faceguard.engines.catalogue import read_catalogue
+from faceguard.engines.errors import FaceguardError
+from faceguard.engines.upscaling.limits import held
+from faceguard.engines.upscaling.opening import open_upscaler
+from faceguard.engines.upscaling.pools import start_pools
+start_pools()
+catalogue = read_catalogue()
+assert "onnxruntime" not in sys.modules
+most = held().address + 16 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+try:
+    open_upscaler("espcn-x2", catalogue=catalogue)
+except FaceguardError as error:
+    print(json.dumps({"kind": type(error).__name__, "said": str(error)}))
+"""
+    code, (told,), errors = run_program(program)
+    assert code == 0, errors
+    assert told["kind"] == "NoRoom"
+    assert "too little memory even to load onnxruntime" in told["said"]
+    assert "ulimit -v" in told["said"]
+    assert "\n" not in told["said"]
+
+
+def test_a_runtime_that_is_damaged_is_one_line(home, tmp_path):
+    package = tmp_path / "site/onnxruntime"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('libsomething.so.1: no such file')\n")
+    program = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from faceguard.engines.errors import FaceguardError
+from faceguard.engines.upscaling.opening import open_upscaler
+try:
+    open_upscaler("espcn-x2")
+except FaceguardError as error:
+    print(json.dumps({"kind": type(error).__name__, "said": str(error)}))
+"""
+    code, (told,), errors = run_program(program, str(tmp_path / "site"))
+    assert code == 0, errors
+    assert told["kind"] == "MissingPackage"
+    assert "onnxruntime cannot be loaded: libsomething.so.1: no such file" in told["said"]
