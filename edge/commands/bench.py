@@ -69,7 +69,9 @@ def _add_upscale(group: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--threads", type=int, default=0, metavar="N", help="0: one for each core (0)"
     )
     parser.add_argument(
-        "--memory-limit", metavar="2G", help="the most that enlarging may take (all that is free)"
+        "--memory-limit",
+        metavar="2G",
+        help="the most memory for the whole program (all that is free)",
     )
     parser.add_argument(
         "--seconds", type=float, metavar="S", help="time for each row, about; 0.1 to 600 (3)"

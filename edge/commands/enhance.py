@@ -54,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the most that a result may have, an eighth for what moves (%(default)s)",
     )
     larger.add_argument(
-        "--memory-limit", metavar="2G", help="the most that enlarging may take (all that is free)"
+        "--memory-limit",
+        metavar="2G",
+        help="the most memory for the whole program (all that is free)",
     )
     parser.add_argument(
         "--redact",

@@ -43,8 +43,7 @@ def _use(use: str, state: Mapping[str, Any]) -> str:
         return words
     words += f", {counts.pop(_SHARP, 0):,} sharpened"
     most_first = sorted(counts.items(), key=lambda item: -item[1])
-    rest = ", ".join(f"{count:,} {cause}" for cause, count in most_first)
-    return f"{words}, plainly {rest}" if rest else words
+    return words + "".join(f", {count:,} plainly ({cause})" for cause, count in most_first)
 
 
 def _each(uses: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -28,7 +28,8 @@ logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 FIELD = "image"
 FORM_TYPE = "multipart/form-data"
-RAW_TYPES = ("application/octet-stream", "image/")
+# The last is what curl says of --data-binary where it is not told otherwise.
+RAW_TYPES = ("application/octet-stream", "image/", "application/x-www-form-urlencoded")
 # Around the picture in a form: boundaries, and the headers of its part.
 _FORM_BYTES = 16 * 1024
 _BYTES_A_SECOND = 64 * 1024

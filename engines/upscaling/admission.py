@@ -219,7 +219,7 @@ class Admission:
                     f"{self._name}: the smallest tile ({_show(least)}) takes "
                     f"{show_bytes(tile_bytes)} and the result {show_bytes(result_bytes)}, "
                     f"{show_bytes(limit.reserve_bytes)} are to stay free, and "
-                    f"{show_bytes(limit.free_bytes)} is free {limit.where}; "
+                    f"{show_bytes(max(0, limit.free_bytes))} is free {limit.where}; "
                     f"{advice(limit, missing, 'enlarge less of the picture')}"
                 )
 

@@ -105,7 +105,7 @@ def open_engine(
         if need > limit.bytes:
             raise NoRoom(
                 f"{name}: opening {engine.name} takes {show_bytes(need)}, and "
-                f"{show_bytes(limit.free_bytes)} is free {limit.where}; "
+                f"{show_bytes(max(0, limit.free_bytes))} is free {limit.where}; "
                 f"{advice(limit, need - limit.bytes, 'build it for smaller tiles')}"
             )
     return OpenedEngine(_open(engine, threads, on_cpu=on_cpu), footprint, takes)

@@ -30,7 +30,7 @@ class Limit:
     """One bound.
 
     Attributes:
-        free_bytes: What is free now.
+        free_bytes: What is free now; negative where more than a limit is taken already.
         reserve_bytes: How much of that is to stay free.
         where: What sets it, as the end of a sentence: `of the machine's memory`.
         kind: What it counts.
@@ -103,8 +103,10 @@ def read_limits(limit_bytes: int | None = None, *, root: Path = Path("/")) -> li
 
     def own(name: str, most: int, taken: int, kind: Kind) -> None:
         keep = OWN_RESERVE_BYTES if kind == "resident" else ADDRESS_RESERVE_BYTES
-        where = f"under {name} {show_bytes(most)}"
-        found.append(Limit(max(0, most - taken), keep, where, kind, shared=False))
+        where = f"under {name} {show_bytes(most)}, of which the program itself has "
+        where += show_bytes(taken)
+        # Below nothing where it has more already, or what is missing would be told too small.
+        found.append(Limit(most - taken, keep, where, kind, shared=False))
 
     if limit_bytes is not None:
         own("--memory-limit", limit_bytes, have.resident, "resident")

@@ -255,7 +255,7 @@ def _check(name: str, tile: Tile, footprint: Footprint, limits: list[Limit]) -> 
                 f"{name}: loading it takes {show_bytes(load)}, with the smallest tile "
                 f"({tile.width}x{tile.height}) {show_bytes(whole)}, "
                 f"{show_bytes(limit.reserve_bytes)} are to stay free, and "
-                f"{show_bytes(limit.free_bytes)} is free {limit.where}; "
+                f"{show_bytes(max(0, limit.free_bytes))} is free {limit.where}; "
                 f"{advice(limit, missing, 'take a smaller model')}"
             )
 

@@ -132,7 +132,7 @@ def test_a_body_that_is_too_large_as_announced_and_as_it_comes(served):
 
 
 def test_bodies_of_other_kinds(served):
-    for kind in ("application/json", "text/plain", "application/x-www-form-urlencoded", "imag"):
+    for kind in ("application/json", "text/plain", "application/x-www-form", "imag"):
         why(served.post("/v1/redact", GOOD, headers={"Content-Type": kind}), 415)
     why(served.post("/v1/redact", GOOD, headers={"Content-Encoding": "gzip"}), 415)
 
