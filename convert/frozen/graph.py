@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from faceguard.convert.fresh_name import fresh_name
 from faceguard.convert.frozen.sides import Open, show
 from faceguard.engines.errors import BadModelFile, UnsupportedOp
 
@@ -245,13 +246,7 @@ class GraphBuilder:
         return self._shared[key]
 
     def _fresh(self, label: str) -> str:
-        name = label
-        number = 1
-        while name in self._taken:
-            number += 1
-            name = f"{label}_{number}"
-        self._taken.add(name)
-        return name
+        return fresh_name(label, self._taken)
 
 
 def _value_info(name: str, shape: Shape) -> onnx.ValueInfoProto:

@@ -13,6 +13,7 @@ from collections import Counter
 import numpy as np
 import onnx
 
+from faceguard.convert.fresh_name import fresh_name
 from faceguard.convert.graph.fold import drop_unused, replace_nodes
 from faceguard.convert.graph.nodes import reads_of
 from faceguard.convert.graph.tensors import STANDARD, array_of
@@ -107,17 +108,11 @@ def _shorter(
     taken |= {name for node in graph.node for name in node.output}
     alpha = array_of(slope).astype(np.float32)
 
-    def fresh(label: str) -> str:
-        name = f"{result}/{label}"
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        return name
-
-    below, above = fresh("slope"), fresh("rest")
+    below, above = (fresh_name(f"{result}/{label}", taken) for label in ("slope", "rest"))
     for name, values in ((below, alpha), (above, np.float32(1) - alpha)):
         graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(values), name))
-    relu, slanted, bent = fresh("relu"), fresh("slanted"), fresh("bent")
+    labels = ("relu", "slanted", "bent")
+    relu, slanted, bent = (fresh_name(f"{result}/{label}", taken) for label in labels)
     return [
         onnx.helper.make_node("Relu", [source], [relu], name=relu),
         onnx.helper.make_node("Mul", [source, below], [slanted], name=slanted),

@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from faceguard.convert.fresh_name import fresh_name
 from faceguard.convert.graph.fold import drop_unused, replace_nodes
 from faceguard.convert.graph.nodes import attribute_of, int_of, reads_of, text_of
 from faceguard.convert.graph.tensors import array_of
@@ -105,8 +106,10 @@ def _nodes(graph: onnx.GraphProto, tail: _Tail, kernel: Array) -> list[onnx.Node
                 wide[place, :, y : y + 3, x : x + 3] = kernel[channel]
                 bias[place] = narrow_bias[channel]
     name = tail.spread.output[0]
-    names = {key: f"{name}/{key}" for key in ("wide", "bias", "blocks", "sums", "sides", "ends")}
-    names |= {key: f"{name}/{key}" for key in ("two", "none", "axes")}
+    taken = {weight.name for weight in graph.initializer}
+    taken |= {made for node in graph.node for made in node.output}
+    keys = ("wide", "bias", "blocks", "sums", "sides", "ends", "two", "none", "axes")
+    names = {key: fresh_name(f"{name}/{key}", taken) for key in keys}
     weights: dict[str, Array] = {
         "wide": wide,
         "bias": bias,

@@ -28,6 +28,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from faceguard.convert.fresh_name import fresh_name
 from faceguard.convert.graph.fold import drop_unused, replace_nodes
 from faceguard.convert.graph.nodes import attribute_of, int_of, subgraphs, text_of
 from faceguard.convert.graph.tensors import STANDARD, Side, array_of, copy_of, type_of
@@ -282,13 +283,7 @@ class _Body:
         return self._constants[key]
 
     def _fresh(self, label: str) -> str:
-        name = label
-        number = 1
-        while name in self._taken:
-            number += 1
-            name = f"{label}_{number}"
-        self._taken.add(name)
-        return name
+        return fresh_name(label, self._taken)
 
 
 def _renamed(node: onnx.NodeProto, names: dict[str, str]) -> onnx.NodeProto:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -20,6 +19,7 @@ from faceguard.edge.sinks.encoder import EncoderSettings
 from faceguard.engines.errors import FaceguardError, InferenceError
 from faceguard.engines.types import Detections
 from tests.edge.faces import Scripted, detections
+from tests.edge.videos import make_marked
 
 LOSSLESS = EncoderSettings(codec="ffv1")
 FACE = (24.0, 16.0, 56.0, 48.0)
@@ -40,20 +40,7 @@ FAILS = st.sampled_from(
 
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory) -> Path:
-    """A video whose face area is noise that no honest average can bring forth."""
-    path = tmp_path_factory.mktemp("marked") / "in.mkv"
-    rng = np.random.default_rng(5)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        for index in range(FRAMES):
-            planes = np.full((96, 96), 100, np.uint8)
-            planes[16:48, 24:56] = rng.integers(0, 2, (32, 32)) * 255
-            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-            frame.pts, frame.time_base = index, Fraction(1, 25)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+    return make_marked(tmp_path_factory.mktemp("marked") / "in.mkv", FRAMES)
 
 
 def luma(path: Path) -> list[np.ndarray]:

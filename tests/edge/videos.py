@@ -95,3 +95,24 @@ def redacted(path, output, *, finder=None, encoder=CLEAR, **settings):
 def as_rgb(frame) -> np.ndarray:
     """A frame's pixels as whole numbers that may be subtracted."""
     return frame.to_ndarray(format="rgb24").astype(int)
+
+
+def make_marked(path: Path, frames: int) -> Path:
+    """A video whose face area is noise that no honest average can bring forth: 24 to 56, 16 to 48.
+
+    Args:
+        path: Where to write it, an .mkv file; its frames are 96x64.
+        frames: How many.
+    """
+    rng = np.random.default_rng(5)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for index in range(frames):
+            planes = np.full((96, 96), 100, np.uint8)
+            planes[16:48, 24:56] = rng.integers(0, 2, (32, 32)) * 255
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -18,6 +17,7 @@ from faceguard.engines.errors import InferenceError
 from faceguard.engines.types import Detections
 from faceguard.engines.upscaling.opening import open_upscaler
 from tests.edge.faces import Scripted, detections
+from tests.edge.videos import make_marked
 
 LOSSLESS = EncoderSettings(codec="ffv1")
 FACE = (24.0, 16.0, 56.0, 48.0)
@@ -34,20 +34,7 @@ def enhancer(engine_path):
 
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory) -> Path:
-    """A video whose face area is noise that no honest average can bring forth."""
-    path = tmp_path_factory.mktemp("marked") / "in.mkv"
-    rng = np.random.default_rng(5)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        for index in range(FRAMES):
-            planes = np.full((96, 96), 100, np.uint8)
-            planes[16:48, 24:56] = rng.integers(0, 2, (32, 32)) * 255
-            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-            frame.pts, frame.time_base = index, Fraction(1, 25)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+    return make_marked(tmp_path_factory.mktemp("marked") / "in.mkv", FRAMES)
 
 
 def likeness(marked: Path, output: Path) -> list[float]:
