@@ -45,21 +45,25 @@ def serve(settings: ServeSettings, token_file: Path | None, out: TextIO) -> int:
             if token_file is not None and everyone_reads(token_file):
                 _log.warning("%s can be read by every user of this machine", token_file)
             service.start()
-            out.write(f"faceguard: serving on {service.url}\n")
-            out.flush()
-            _look_after(service, signals, notifier)
+            _say(out, f"getting ready at {service.url}")
+            _look_after(service, signals, notifier, out)
             notifier.stopping()
         _log.info("stopped")
     return 0
 
 
-def _look_after(service: Service, signals: Signals, notifier: Notifier) -> None:
+def _say(out: TextIO, line: str) -> None:
+    out.write(f"faceguard: {line}\n")
+    out.flush()
+
+
+def _look_after(service: Service, signals: Signals, notifier: Notifier, out: TextIO) -> None:
     """Waits for the end.
 
     Raises:
         FaceguardError: The service has ended by itself.
     """
-    status = ""
+    status, was_ready = "", False
     while signals.wait(_ROUND_S) not in (Signal.STOP, Signal.INTERRUPT):
         error = service.error
         if isinstance(error, FaceguardError):
@@ -72,6 +76,10 @@ def _look_after(service: Service, signals: Signals, notifier: Notifier) -> None:
             notifier.status(status if state.reason is None else f"{status}: {state.reason}")
             if status == "ready":
                 notifier.ready()
+                if not was_ready:
+                    # Not before: one that has no model to serve with says so instead.
+                    _say(out, f"serving on {service.url}")
+                was_ready = True
                 _log.info("ready")
         if service.is_alive:
             notifier.alive()

@@ -56,8 +56,9 @@ class Process(Closing):
                 text=True,
                 env={**os.environ, "NOTIFY_SOCKET": address, "FACEGUARD_SERVE_TOKEN": TOKEN},
             )
-        line = self.process.stdout.readline()
-        assert line.startswith("faceguard: serving on http://127.0.0.1:"), self.errors.read_text()
+        for begin in ("getting ready at", "serving on"):
+            line = self.process.stdout.readline()
+            assert line.startswith(f"faceguard: {begin} http://127.0.0.1:"), self.errors.read_text()
         headers = {"Authorization": f"Bearer {TOKEN}"}
         self.client = httpx.Client(base_url=line.split()[-1], headers=headers, **PLAIN)
         self.until_told("READY=1")
