@@ -100,6 +100,8 @@ def test_models_that_are_asked_for_must_be_there(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="--model yunet"):
         Service(ServeSettings(port=0, models=("yunet",)))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    # Tests before this one may have made it in a store of their own.
+    monkeypatch.delenv("FACEGUARD_MODELS", raising=False)
     with pytest.raises(ModelMissing, match="models pull"):
         Service(ServeSettings(port=0, models=("espcn-x2",)))
 
