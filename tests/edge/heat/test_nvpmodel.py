@@ -12,6 +12,7 @@ import pytest
 from faceguard.edge.heat.modes.nvpmodel import Limits, Switched, asked_mode, set_mode
 from faceguard.edge.heat.modes.power_mode import Mode
 from faceguard.engines.errors import PowerModeError, RestartNeeded, UsageError
+from tests.children import children
 from tests.edge.heat.jetson import Board, path_with
 
 # What holds is asked for this long; what does not is told at once.
@@ -194,12 +195,6 @@ def test_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (board.root / "usr/sbin/nvpmodel").unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "nvpmodel is not here" in refused(board)
-
-
-def children() -> set[str]:
-    """The process's children, the dead ones that nobody asked for among them."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {pid for path in lists for pid in path.read_text().split()}
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:

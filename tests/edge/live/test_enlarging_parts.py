@@ -426,7 +426,7 @@ def test_a_status_says_how_it_is_in_words() -> None:
     state = {"model": "espcn-x2", "size": [640, 360], "how": "sharp", "trouble": None}
     uses = {"stream": {**state, "counts": {"sharp": 1200, "late": 3, "heat": 40}}}
     assert upscale_words(uses) == (
-        "stream to 640x360 by espcn-x2, 1,200 sharpened, plainly 40 heat, 3 late"
+        "stream to 640x360 by espcn-x2, 1,200 sharpened, 40 plainly (heat), 3 plainly (late)"
     )
     assert list(upscale_troubles(uses)) == []
     still = {**state, "how": "failed", "trouble": "the GPU is gone", "size": None, "counts": {}}

@@ -45,7 +45,12 @@ def choose(browser: Browser, server: PageServer, path: Path) -> None:
 def finish(browser: Browser, server: PageServer, path: Path) -> None:
     server.answers = [DONE]
     choose(browser, server, path)
+    browser.settle()
     browser.click("#go")
+    if browser.run(f"{STATE} === 'chosen'"):
+        # The page moved just then, and the click went beside it.
+        browser.settle()
+        browser.click("#go")
     browser.until(f"{STATE} === 'done'")
 
 
