@@ -237,6 +237,10 @@ class Catalogue(_Strict):
             taken[entry.file] = name
         return self
 
+    def upscalers(self) -> list[Entry]:
+        """The models that enlarge pictures."""
+        return [entry for entry in self.entries.values() if entry.is_upscaler]
+
     def entry(self, name: str) -> Entry:
         """Looks a name up.
 

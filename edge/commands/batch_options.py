@@ -10,6 +10,7 @@ from pathlib import Path
 
 from faceguard.edge.batch import Batch, plan, refuse_overwriting
 from faceguard.edge.batch_run import BatchRun
+from faceguard.edge.commands.detector_options import add_detector
 from faceguard.edge.masks import MaskSettings
 from faceguard.edge.redactor_settings import RedactorSettings
 from faceguard.edge.sinks.encoder import EncoderSettings
@@ -44,23 +45,7 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 def add_faces(parser: argparse.ArgumentParser) -> None:
     """Declares how faces are found and covered."""
     faces = parser.add_argument_group("finding faces")
-    faces.add_argument("--detector", metavar="NAME", help="see `faceguard models list` (yunet)")
-    faces.add_argument(
-        "--engine",
-        type=Path,
-        metavar="FILE",
-        help="run it on this engine: `faceguard engines list`",
-    )
-    faces.add_argument("--score", type=float, help="what a face needs to be believed, 0 to 1")
-    faces.add_argument(
-        "--detect-size",
-        type=int,
-        metavar="PX",
-        help="long side that the detector sees (pictures 1280, video 640)",
-    )
-    faces.add_argument(
-        "--tile", action="store_true", help="look at large pictures in full resolution too; slower"
-    )
+    add_detector(faces, "pictures 1280, video 640")
     faces.add_argument(
         "--detect-every",
         type=int,

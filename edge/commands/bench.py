@@ -148,7 +148,7 @@ def _models(asked: Sequence[str] | None, catalogue: Catalogue, *, quiet: bool) -
         for name in names:
             find_graph(name, catalogue=catalogue)
         return names
-    entries = [entry for entry in catalogue.entries.values() if entry.is_upscaler]
+    entries = catalogue.upscalers()
     here = [one.name for one in entries if state_of(one, catalogue)[0] is State.READY]
     absent = ", ".join(one.name for one in entries if one.name not in here)
     if not here:

@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from faceguard.edge.commands.detector_options import add_detector
+
 HELP = "Redacts and enlarges pictures over HTTP."
 
 
@@ -70,20 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for all, half of it at most for pictures (what is free)",
     )
     faces = parser.add_argument_group("finding faces")
-    faces.add_argument("--detector", metavar="NAME", help="see `faceguard models list` (yunet)")
-    faces.add_argument(
-        "--engine",
-        type=Path,
-        metavar="FILE",
-        help="run it on this engine: `faceguard engines list`",
-    )
-    faces.add_argument("--score", type=float, help="what a face needs to be believed, 0 to 1")
-    faces.add_argument(
-        "--detect-size", type=int, metavar="PX", help="long side that the detector sees (1280)"
-    )
-    faces.add_argument(
-        "--tile", action="store_true", help="look at large pictures in full resolution too; slower"
-    )
+    add_detector(faces, "1280")
 
 
 def run(options: argparse.Namespace) -> int:

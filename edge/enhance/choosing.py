@@ -8,7 +8,7 @@ from faceguard.engines.errors import UsageError
 from faceguard.engines.upscaling.opening import usual_upscaler
 
 if TYPE_CHECKING:
-    from faceguard.engines.catalogue import Catalogue, Entry
+    from faceguard.engines.catalogue import Catalogue
 
 USUAL_SCALE = 2
 
@@ -26,14 +26,18 @@ def model_for(scale: int | None, model: str | None, catalogue: Catalogue) -> str
         UsageError: The model has another scale, or is for something else, or none has this scale.
         ModelUnknown: No such name.
     """
-    entries = {name: one for name, one in catalogue.entries.items() if one.is_upscaler}
     if model is None:
         return usual_upscaler(USUAL_SCALE if scale is None else scale, catalogue)
     known = catalogue.entry(model)
     if known.enlarging is None:
-        raise UsageError(f"--model {model} enlarges nothing; take one of {', '.join(entries)}")
+        names = ", ".join(entry.name for entry in catalogue.upscalers())
+        raise UsageError(f"--model {model} enlarges nothing; take one of {names}")
     if scale not in (None, known.enlarging.scale):
-        fitting = _of_scale(scale, entries)
+        fitting = [
+            entry.name
+            for entry in catalogue.upscalers()
+            if entry.enlarging is not None and entry.enlarging.scale == scale
+        ]
         raise UsageError(
             f"--model {model} enlarges {known.enlarging.scale} times and not {scale}; "
             + (
@@ -43,11 +47,3 @@ def model_for(scale: int | None, model: str | None, catalogue: Catalogue) -> str
             )
         )
     return model
-
-
-def _of_scale(scale: int | None, entries: dict[str, Entry]) -> list[str]:
-    return [
-        name
-        for name, entry in entries.items()
-        if entry.enlarging is not None and entry.enlarging.scale == scale
-    ]

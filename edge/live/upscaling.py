@@ -48,7 +48,7 @@ def enlarging_of(use: Use, key: str, catalogue: Catalogue | None = None) -> Enla
     except ModelUnknown as error:
         raise ModelUnknown(f"{key}.model: {error}") from error
     if found is None:
-        names = ", ".join(entry.name for entry in catalogue.entries.values() if entry.is_upscaler)
+        names = ", ".join(entry.name for entry in catalogue.upscalers())
         raise UsageError(f"{key}.model: {use.model} enlarges nothing; name one of {names}")
     return found
 

@@ -51,7 +51,6 @@ class Admission:
         *,
         memory_limit_bytes: int | None = None,
         takes: Takes | None = None,
-        release: Callable[[], None] | None = None,
         limits: Callable[[int | None], list[Limit]] = read_limits,
     ) -> None:
         """Looks at nothing yet.
@@ -62,7 +61,6 @@ class Admission:
             footprint: What it takes.
             memory_limit_bytes: What a user allows this process in all.
             takes: Which tiles an engine takes; None: any.
-            release: Gives back what was kept since the last call; see `release_by`.
             limits: Says what is free.
         """
         self._name = name
@@ -70,7 +68,7 @@ class Admission:
         self._footprint = footprint
         self._limit_bytes = memory_limit_bytes
         self._takes = takes
-        self._release = release
+        self._release: Callable[[], None] | None = None
         self._limits = limits
         self._lock = threading.Lock()
         self._chosen: _Choice | None = None
@@ -80,7 +78,7 @@ class Admission:
         self._call = threading.local()
 
     def release_by(self, release: Callable[[], None]) -> None:
-        """Says how memory is given back, by whoever holds it and only then knows this."""
+        """Says how what was kept since the last call is given back; only its holder knows how."""
         self._release = release
 
     def foreseen_bytes(self, tile: Tile) -> int:
@@ -218,8 +216,7 @@ class Admission:
                 raise Refused(
                     f"{self._name}: the smallest tile ({_show(least)}) takes "
                     f"{show_bytes(tile_bytes)} and the result {show_bytes(result_bytes)}, "
-                    f"{show_bytes(limit.reserve_bytes)} are to stay free, and "
-                    f"{show_bytes(max(0, limit.free_bytes))} is free {limit.where}; "
+                    f"{limit.spare}; "
                     f"{advice(limit, missing, 'enlarge less of the picture')}"
                 )
 

@@ -17,7 +17,7 @@ from faceguard.engines.memory import show_bytes
 from faceguard.engines.runtime import open_runtime
 from faceguard.engines.upscaling.best_tile import Takes
 from faceguard.engines.upscaling.colour import CHROMA_REACH_PX
-from faceguard.engines.upscaling.limits import advice, read_limits
+from faceguard.engines.upscaling.limits import advice, read_limits, tightest
 from faceguard.engines.upscaling.measuring import Subject, footprint_of, key_of
 from faceguard.engines.upscaling.tile import Tile
 
@@ -89,11 +89,8 @@ def open_engine(
         device=None if on_cpu else made_for.gpu or ", ".join(made_for.targets),
     )
     limits = read_limits(limit_bytes)
-    resident = [limit for limit in limits if limit.kind == "resident"]
     subject = Subject(engine, name, key, True, enlarging, takes=takes)
-    footprint = footprint_of(
-        subject, min(resident, key=lambda limit: limit.bytes), threads=threads, say=say
-    )
+    footprint = footprint_of(subject, tightest(limits), threads=threads, say=say)
     on_device = footprint.device_bytes
     is_shared = bool(on_device) and _is_integrated()
     if on_device and not is_shared:
@@ -105,7 +102,7 @@ def open_engine(
         if need > limit.bytes:
             raise NoRoom(
                 f"{name}: opening {engine.name} takes {show_bytes(need)}, and "
-                f"{show_bytes(max(0, limit.free_bytes))} is free {limit.where}; "
+                f"{limit.free}; "
                 f"{advice(limit, need - limit.bytes, 'build it for smaller tiles')}"
             )
     return OpenedEngine(_open(engine, threads, on_cpu=on_cpu), footprint, takes)

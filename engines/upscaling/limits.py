@@ -48,6 +48,16 @@ class Limit:
         """What may be taken now; negative where the reserve is gone already."""
         return self.free_bytes - self.reserve_bytes
 
+    @property
+    def free(self) -> str:
+        """What is free and by whose word, as messages say it."""
+        return f"{show_bytes(max(0, self.free_bytes))} is free {self.where}"
+
+    @property
+    def spare(self) -> str:
+        """That, and what of it is to stay free."""
+        return f"{show_bytes(self.reserve_bytes)} are to stay free, and {self.free}"
+
 
 @dataclass(frozen=True)
 class Held:
@@ -118,6 +128,12 @@ def read_limits(limit_bytes: int | None = None, *, root: Path = Path("/")) -> li
         if most != resource.RLIM_INFINITY:
             own(name, most, taken, "address")
     return found
+
+
+def tightest(limits: list[Limit]) -> Limit:
+    """Of those that bound what lies in memory, the one that leaves least."""
+    resident = (limit for limit in limits if limit.kind == "resident")
+    return min(resident, key=lambda limit: limit.bytes)
 
 
 def advice(limit: Limit, missing_bytes: int, otherwise: str, *, root: Path = Path("/")) -> str:

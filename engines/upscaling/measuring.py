@@ -225,11 +225,7 @@ def _too_little(subject: Subject, limit: Limit) -> NoRoom:
 
 
 def _free(limit: Limit, missing_bytes: int) -> str:
-    return (
-        f"{show_bytes(limit.reserve_bytes)} are to stay free, and "
-        f"{show_bytes(max(0, limit.free_bytes))} is free {limit.where}; "
-        f"{advice(limit, missing_bytes, 'take a smaller model')}"
-    )
+    return f"{limit.spare}; {advice(limit, missing_bytes, 'take a smaller model')}"
 
 
 def _python() -> str:

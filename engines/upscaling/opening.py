@@ -17,7 +17,7 @@ from faceguard.engines.upscaling.admitted import AdmittedUpscaler
 from faceguard.engines.upscaling.best_tile import least_tile
 from faceguard.engines.upscaling.engine import open_engine
 from faceguard.engines.upscaling.footprint import work_pixels
-from faceguard.engines.upscaling.limits import advice, read_limits
+from faceguard.engines.upscaling.limits import advice, read_limits, tightest
 from faceguard.engines.upscaling.measuring import Subject, footprint_of, key_of
 from faceguard.engines.upscaling.pools import start_pools
 from faceguard.engines.upscaling.tile import Tile
@@ -135,7 +135,7 @@ def usual_upscaler(scale: int, catalogue: Catalogue | None = None) -> str:
     Raises:
         UsageError: No model enlarges so; those that there are are named.
     """
-    models = _upscalers(catalogue or read_catalogue())
+    models = (catalogue or read_catalogue()).upscalers()
     found = [entry.name for entry in models if _scale(entry) == scale]
     if not found:
         scales = sorted({_scale(entry) for entry in models})
@@ -150,13 +150,9 @@ def usual_upscaler(scale: int, catalogue: Catalogue | None = None) -> str:
 def _entry(name: str, catalogue: Catalogue) -> tuple[Entry, Enlarging]:
     entry = catalogue.entry(name)
     if entry.enlarging is None:
-        names = ", ".join(model.name for model in _upscalers(catalogue))
+        names = ", ".join(model.name for model in catalogue.upscalers())
         raise UsageError(f"{name} does not enlarge pictures; these do: {names}")
     return entry, entry.enlarging
-
-
-def _upscalers(catalogue: Catalogue) -> list[Entry]:
-    return [entry for entry in catalogue.entries.values() if entry.is_upscaler]
 
 
 def _scale(entry: Entry) -> int:
@@ -224,13 +220,10 @@ def _choose(
     refused: NoRoom | None = None
     for form in forms:
         limits = read_limits(limit_bytes)
-        tightest = min(
-            (limit for limit in limits if limit.kind == "resident"), key=lambda limit: limit.bytes
-        )
         key = key_of(form.sha256, form.name, threads)
         subject = Subject(form.path, name, key, form.blocked, enlarging, form.copies)
         try:
-            footprint = footprint_of(subject, tightest, threads=threads, say=say)
+            footprint = footprint_of(subject, tightest(limits), threads=threads, say=say)
             _check(name, form.tile, footprint, limits)
         except NoRoom as error:
             refused = error
@@ -254,8 +247,7 @@ def _check(name: str, tile: Tile, footprint: Footprint, limits: list[Limit]) -> 
             raise NoRoom(
                 f"{name}: loading it takes {show_bytes(load)}, with the smallest tile "
                 f"({tile.width}x{tile.height}) {show_bytes(whole)}, "
-                f"{show_bytes(limit.reserve_bytes)} are to stay free, and "
-                f"{show_bytes(max(0, limit.free_bytes))} is free {limit.where}; "
+                f"{limit.spare}; "
                 f"{advice(limit, missing, 'take a smaller model')}"
             )
 

@@ -63,14 +63,15 @@ class Machine:
 
 def admission(machine: Machine, *, overlap_px: int = 4, **more: object) -> Admission:
     enlarging = Enlarging(scale=2, colours="luma", overlap_px=overlap_px)
-    return Admission(
+    made = Admission(
         "made-x2",
         enlarging,
         footprint(),
         limits=machine.limits,
-        release=machine.release,
         **more,  # type: ignore[arg-type]
     )
+    made.release_by(machine.release)
+    return made
 
 
 sides = st.integers(1, 5000)
