@@ -8,10 +8,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from faceguard.edge.atomic import one_line
 from faceguard.edge.batch import Batch, Job
-from faceguard.edge.enhance.enhancer import Enhancer
 from faceguard.edge.ledger import Ledger
 from faceguard.edge.progress import Progress
 from faceguard.edge.redactor import Redaction, Redactor
@@ -25,6 +25,9 @@ from faceguard.engines.errors import (
     ModelError,
     OutputExists,
 )
+
+if TYPE_CHECKING:
+    from faceguard.edge.enhance.enhancer import Enhancer
 
 _SAY_EXISTING = 3
 # Python acts on a signal in its main thread alone, and one that comes just as that thread begins to

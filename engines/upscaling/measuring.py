@@ -218,8 +218,9 @@ def _told(answer: Answer, subject: Subject, limit: Limit) -> dict[str, Any]:
 def _too_little(subject: Subject, limit: Limit) -> NoRoom:
     # It may be far more; how much nobody knows yet.
     weights = subject.path.stat().st_size * subject.copies
+    have = show_bytes(max(0, limit.bytes))
     return NoRoom(
-        f"{subject.name}: measuring what it takes needs more than {show_bytes(max(0, limit.bytes))}, "
+        f"{subject.name}: measuring what it takes needs more than {have}, "
         f"{_free(limit, max(weights, limit.bytes) - limit.bytes + _STEP_BYTES)}"
     )
 
